@@ -1,0 +1,52 @@
+// Declaring objects
+export { defineObject } from "./object/define-object.ts";
+export type {
+  AlarmHandlers,
+  AnyDefinition,
+  DefinitionInput,
+  Handlers,
+  Migrations,
+  ObjectDefinition,
+  StateOf,
+} from "./object/define-object.ts";
+export { handler, read } from "./object/handler.ts";
+export type {
+  AlarmContext,
+  Awaitable,
+  CheckedHandler,
+  CheckedReadHandler,
+  Context,
+  ReadHandler,
+  ReadOutcome,
+} from "./object/handler.ts";
+export type { Schema } from "./object/schema.ts";
+
+// What a handler returns
+export { fail, noreply, reply } from "./object/outcome.ts";
+export type { Fail, NoReply, Outcome, Reply } from "./object/outcome.ts";
+export { cancel, cancelAll, destroy, schedule } from "./object/effect.ts";
+export type {
+  CancelAllEffect,
+  CancelEffect,
+  DestroyEffect,
+  Effect,
+  ScheduleEffect,
+  ScheduleOptions,
+  When,
+} from "./object/effect.ts";
+
+// Running them
+export { createRuntime, Runtime } from "./runtime/runtime.ts";
+export type { DefinedState, ListedObject, ListOptions, Location, ObjectPage, TenantOption } from "./runtime/runtime.ts";
+export type { RuntimeOptions } from "./runtime/options.ts";
+
+// Calling them
+export type { AlarmListing, AlarmsStub, Methods, SafeMethods, SafeResult, Stub, StubOptions } from "./object/stub.ts";
+
+// Words
+export { DurableObjectError } from "./core/errors.ts";
+export type { ErrorCode, FailureOutcome } from "./core/errors.ts";
+export type { Address } from "./core/address.ts";
+export type { Duration } from "./core/duration.ts";
+export type { Environment, Timer } from "./core/environment.ts";
+export type { JsonValue } from "./core/json.ts";

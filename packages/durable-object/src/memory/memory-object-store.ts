@@ -1,0 +1,151 @@
+/**
+ * A store that keeps everything in this process and nothing on disk.
+ *
+ * It is the reference model of the port: what is obviously right here is what the other stores are held
+ * to. What is stored lives as long as the store object: a runtime that opens the same store object after
+ * another one has closed it finds everything. One owner at a time; whoever closed the store, or lost it,
+ * can neither write nor read.
+ */
+
+import type { Address } from "../core/address.ts";
+import type {
+  CommitBatch,
+  CommitResult,
+  ObjectListing,
+  ObjectListQuery,
+  ObjectStore,
+  OpenObjectStore,
+  RecordedReply,
+  StoredAlarm,
+  StoredObject,
+  StoreOpening,
+} from "../ports/object-store.ts";
+import { StoreFailure } from "../ports/object-store.ts";
+import { MemoryTables } from "./memory-tables.ts";
+import type { ObjectRow } from "./memory-tables.ts";
+import { compareUtf8 } from "./utf8-order.ts";
+
+/**
+ * A store in memory: for tests, for trying things out, and for objects that may be forgotten. What is
+ * stored is gone when the process ends.
+ *
+ * @example
+ * ```ts
+ * const runtime = await createRuntime({ objects: [Counter], store: memory() });
+ * ```
+ */
+export function memory(): ObjectStore {
+  return new MemoryObjectStore();
+}
+
+class MemoryObjectStore implements ObjectStore {
+  readonly name = "memory";
+  readonly #tables = new MemoryTables();
+  #owner: OpenMemoryObjectStore | null = null;
+
+  /** @throws {@link StoreFailure} `STORE_LOCKED` while it is open */
+  // oxlint-disable-next-line require-await -- the port is asynchronous
+  async open(opening: StoreOpening): Promise<OpenObjectStore> {
+    if (this.#owner !== null) {
+      throw new StoreFailure(
+        "retry",
+        "STORE_LOCKED",
+        `This memory store is used by the runtime ${this.#owner.node} already. A store has one owner: ` +
+          `stop that runtime first, or give this one a store of its own.`,
+      );
+    }
+    const open = new OpenMemoryObjectStore(opening.node, this.#tables, () => {
+      if (this.#owner === open) this.#owner = null;
+    });
+    this.#owner = open;
+    return open;
+  }
+}
+
+/* oxlint-disable require-await -- the port is asynchronous, a Map is not */
+class OpenMemoryObjectStore implements OpenObjectStore {
+  readonly node: string;
+  readonly #tables: MemoryTables;
+  readonly #release: () => void;
+  #closed = false;
+  #lastNumber = 0;
+  /** The answer to the batch `#lastNumber`, for whoever sends it again; null before the first one. */
+  #lastResult: CommitResult | null = null;
+
+  constructor(node: string, tables: MemoryTables, release: () => void) {
+    this.node = node;
+    this.#tables = tables;
+    this.#release = release;
+  }
+
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
+  async load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {
+    this.#assertOpen();
+    return addresses.map((address) => storedObject(this.#tables.row(address)));
+  }
+
+  async commit(batch: CommitBatch): Promise<CommitResult> {
+    this.#assertOpen();
+    if (batch.number === this.#lastNumber && this.#lastResult !== null) return this.#lastResult;
+    if (batch.number !== this.#lastNumber + 1) {
+      throw new StoreFailure(
+        "lost",
+        "STORE_CORRUPT",
+        `Batch ${batch.number} was sent to a store whose last batch is ${this.#lastNumber}. ` +
+          `Nothing of it was applied.`,
+      );
+    }
+    const stale: number[] = [];
+    for (const [index, write] of batch.writes.entries()) {
+      if (this.#tables.apply(write, batch.at) === "stale") stale.push(index);
+    }
+    this.#lastNumber = batch.number;
+    return (this.#lastResult = { stale });
+  }
+
+  async findReply(address: Address, key: string, now: number): Promise<RecordedReply | null> {
+    this.#assertOpen();
+    const reply = this.#tables.reply(address, key);
+    return reply === undefined || reply.expiresAt < now ? null : reply;
+  }
+
+  async listAlarms(address: Address): Promise<readonly StoredAlarm[]> {
+    this.#assertOpen();
+    return this.#tables.alarms(address).toSorted((a, b) => a.dueAt - b.dueAt || compareUtf8(a.name, b.name));
+  }
+
+  async listObjects({ tenant, type, after, limit }: ObjectListQuery): Promise<readonly ObjectListing[]> {
+    this.#assertOpen();
+    const listed: ObjectListing[] = [];
+    for (const { address, revision, createdAt, updatedAt, deletedAt } of this.#tables.objects.values()) {
+      if (deletedAt !== null || address.tenant !== tenant || address.type !== type) continue;
+      if (after !== null && compareUtf8(address.id, after) <= 0) continue;
+      listed.push({ id: address.id, revision, createdAt, updatedAt });
+    }
+    return listed.sort((a, b) => compareUtf8(a.id, b.id)).slice(0, limit);
+  }
+
+  async sweep(sweep: { now: number; tombstonesBefore: number; limit: number }): Promise<number> {
+    this.#assertOpen();
+    const replies = this.#tables.forgetReplies(sweep.now, sweep.limit);
+    return replies + this.#tables.forgetTombstones(sweep.tombstonesBefore, sweep.limit);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#release();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) {
+      throw new StoreFailure("lost", "STORE_TAKEN_OVER", "This memory store was closed and takes no further calls.");
+    }
+  }
+}
+
+function storedObject(row: ObjectRow | undefined): StoredObject | null {
+  return row === undefined ? null : { revision: row.revision, state: row.state, stateVersion: row.stateVersion };
+}

@@ -1,0 +1,304 @@
+/**
+ * How the state of one object type is made, stored and brought back.
+ *
+ * Declared by defaults: a stored state is laid over the defaults; a field that is new in the code gets its
+ * default, a field that is gone from the code is dropped. A next state may therefore only have fields that
+ * the defaults have: any other would be saved and then dropped at the next load, so it is refused.
+ * Declared by a Standard Schema: a stored state goes through the schema, and so does every state before it
+ * is saved, so that nothing is stored that could not be loaded again. Schemas that can `encode` (zod
+ * codecs) encode on the way out.
+ *
+ * `parse` is for text from a store, `admit` for what a handler returned.
+ */
+
+import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { appendPath, compareJson, isPlainObject, NotJson } from "../core/json.ts";
+import type { Migrations } from "./define-object.ts";
+import { formatIssues, isSchema, type Schema } from "./schema.ts";
+
+/** A state that may be saved: as handlers see it, and as JSON. The same value, unless a schema decodes. */
+export interface AdmittedState {
+  readonly state: unknown;
+  readonly stored: unknown;
+  readonly changed: boolean;
+}
+
+/** The state of one object type, made, stored and brought back. */
+export interface StateCodec {
+  readonly version: number;
+  /** The state of an object that has never been written. */
+  initial(freeze: boolean): AdmittedState;
+  /** Admits a next state: throws {@link NotJson}, or {@link Unstorable}, and then nothing is saved. */
+  admit(previous: AdmittedState, next: unknown, freeze: boolean): AdmittedState;
+  /** Brings back a stored state; `version` is the version it was stored under. */
+  revive(stored: unknown, version: number, freeze: boolean): AdmittedState;
+}
+
+/** Why a state may not be saved. */
+export class Unstorable {
+  readonly problem: string;
+
+  constructor(problem: string) {
+    this.problem = problem;
+  }
+}
+
+/** Why a stored state cannot be brought back; `tooNew` if it was written by newer code. */
+export class Unreadable {
+  readonly problem: string;
+  readonly tooNew: boolean;
+  readonly cause: unknown;
+
+  constructor(problem: string, details: { readonly tooNew?: boolean; readonly cause?: unknown } = {}) {
+    this.problem = problem;
+    this.tooNew = details.tooNew ?? false;
+    this.cause = details.cause;
+  }
+}
+
+type Invalid = (problem: string) => DurableObjectError;
+
+/**
+ * The codec of a declared state.
+ *
+ * @throws {@link DurableObjectError} `INVALID_DEFINITION` if no object could ever be created or migrated
+ */
+export function stateCodec(declared: unknown, version: number, migrate: Migrations, invalid: Invalid): StateCodec {
+  if (!Number.isSafeInteger(version) || version < 1) throw invalid("version must be a whole number from 1.");
+  checkMigrations(version, migrate, invalid);
+  const upgrade = (stored: unknown, from: number): unknown => upgradeStored(stored, from, version, migrate);
+  if (isSchema(declared)) return new SchemaCodec(declared, version, upgrade, invalid);
+  if (typeof declared !== "object" || declared === null || Array.isArray(declared) || !isPlainObject(declared)) {
+    throw invalid("state must be an object with a default for every field, or a Standard Schema.");
+  }
+  return new DefaultsCodec(declared, version, upgrade, invalid);
+}
+
+function checkMigrations(version: number, migrate: Migrations, invalid: Invalid): void {
+  for (const step of Object.keys(migrate)) {
+    const from = Number(step);
+    if (!Number.isSafeInteger(from) || from < 1 || from >= version) {
+      throw invalid(
+        `migrate has a step for version ${step}, but the version is ${version}: steps are 1 to ${version - 1}.`,
+      );
+    }
+  }
+  for (let from = 1; from < version; from++) {
+    if (typeof migrate[from] !== "function") {
+      throw invalid(`migrate has no step from version ${from} to ${from + 1}. Add migrate: { ${from}: (old) => … }.`);
+    }
+  }
+}
+
+function upgradeStored(stored: unknown, from: number, to: number, migrate: Migrations): unknown {
+  if (from > to) {
+    throw new Unreadable(`it was stored under version ${from}, and this code knows version ${to}`, { tooNew: true });
+  }
+  let state = stored;
+  for (let step = from; step < to; step++) {
+    try {
+      state = migrate[step]?.(state);
+    } catch (cause) {
+      throw new Unreadable(`migrate[${step}] threw: ${messageOf(cause)}`, { cause });
+    }
+  }
+  return state;
+}
+
+class DefaultsCodec implements StateCodec {
+  readonly version: number;
+  readonly #defaults: Readonly<Record<string, unknown>>;
+  readonly #upgrade: (stored: unknown, from: number) => unknown;
+  readonly #initial: AdmittedState;
+
+  constructor(
+    declared: Record<string, unknown>,
+    version: number,
+    upgrade: (stored: unknown, from: number) => unknown,
+    invalid: Invalid,
+  ) {
+    this.version = version;
+    this.#upgrade = upgrade;
+    try {
+      // A private, frozen copy: every object starts from it, and none can change it for the others.
+      const defaults = structuredClone(declared);
+      compareJson(undefined, defaults, "state", true);
+      this.#defaults = defaults;
+    } catch (error) {
+      throw invalid(
+        error instanceof NotJson
+          ? `${error.path}: ${error.problem}. Use a Standard Schema for such a field.`
+          : `state: ${messageOf(error)}`,
+      );
+    }
+    this.#initial = { state: this.#defaults, stored: this.#defaults, changed: false };
+  }
+
+  initial(): AdmittedState {
+    return this.#initial;
+  }
+
+  admit(previous: AdmittedState, next: unknown, freeze: boolean): AdmittedState {
+    if (next === previous.state) return previous;
+    if (typeof next !== "object" || next === null || Array.isArray(next)) {
+      throw new Unstorable(
+        "the next state is not an object: pass the whole next state, for instance { ...state, count }",
+      );
+    }
+    let state = next;
+    if (this.#needsDefaults(next)) state = this.#overlay(next);
+    const changed = compareJson(previous.stored, state, "state", freeze);
+    return changed ? { state, stored: state, changed } : previous;
+  }
+
+  revive(stored: unknown, version: number, freeze: boolean): AdmittedState {
+    const upgraded = this.#upgrade(stored, version);
+    if (typeof upgraded !== "object" || upgraded === null || Array.isArray(upgraded)) {
+      throw new Unreadable("it is not a JSON object");
+    }
+    const state = this.#overlay(upgraded);
+    try {
+      compareJson(undefined, state, "state", freeze);
+    } catch (error) {
+      if (error instanceof NotJson) throw new Unreadable(`${error.path}: ${error.problem}`);
+      throw error;
+    }
+    return { state, stored: state, changed: false };
+  }
+
+  /** Whether a field that has a default is missing: it will be at its default after a reload, so it is now. */
+  #needsDefaults(next: object): boolean {
+    for (const key in next) {
+      if (!Object.hasOwn(this.#defaults, key) && (next as Record<string, unknown>)[key] !== undefined) {
+        throw new Unstorable(
+          `${appendPath("state", key)} is not among the defaults of the definition, so it would be dropped at the ` +
+            "next load. Give it a default there (null if it starts empty), or declare the state by a schema",
+        );
+      }
+    }
+    for (const key in this.#defaults) if ((next as Record<string, unknown>)[key] === undefined) return true;
+    return false;
+  }
+
+  #overlay(stored: object): Record<string, unknown> {
+    const state: Record<string, unknown> = { ...this.#defaults };
+    for (const key in this.#defaults) {
+      if (!Object.hasOwn(stored, key)) continue;
+      const value = (stored as Record<string, unknown>)[key];
+      if (value !== undefined) state[key] = value;
+    }
+    return state;
+  }
+}
+
+/** A schema instance that can also go back (zod codecs). */
+interface Encoder {
+  encode(output: unknown): unknown;
+}
+
+class SchemaCodec implements StateCodec {
+  readonly version: number;
+  readonly #schema: Schema;
+  readonly #encoder: Encoder | null;
+  readonly #upgrade: (stored: unknown, from: number) => unknown;
+  readonly #empty: unknown;
+
+  constructor(schema: Schema, version: number, upgrade: (stored: unknown, from: number) => unknown, invalid: Invalid) {
+    this.version = version;
+    this.#schema = schema;
+    this.#upgrade = upgrade;
+    this.#encoder = "encode" in schema && typeof schema.encode === "function" ? (schema as unknown as Encoder) : null;
+    this.#empty = this.#findEmpty(invalid);
+    const initial = this.initial(true);
+    try {
+      this.admit({ state: undefined, stored: undefined, changed: false }, initial.state, false);
+    } catch (error) {
+      const problem =
+        error instanceof Unstorable
+          ? error.problem
+          : error instanceof NotJson
+            ? `${error.path}: ${error.problem}`
+            : messageOf(error);
+      throw invalid(
+        `the state's schema cannot store its own initial state: ${problem}. Use a codec, or z.coerce.date() for dates.`,
+      );
+    }
+  }
+
+  /** The input that gives a new object its state: `{}`, or nothing at all. */
+  #findEmpty(invalid: Invalid): unknown {
+    let first = "";
+    for (const input of [{}, undefined]) {
+      const result = this.#schema["~standard"].validate(input);
+      if (result instanceof Promise) {
+        throw invalid(
+          "the state's schema is asynchronous. A state is loaded and saved at once: use a synchronous schema.",
+        );
+      }
+      if (result.issues === undefined) return input;
+      if (first === "") first = formatIssues(result.issues, "state");
+    }
+    throw invalid(`the state's schema refuses an empty state (${first}). Give every required field a default.`);
+  }
+
+  #validate(input: unknown): unknown {
+    const result = this.#schema["~standard"].validate(input);
+    if (result instanceof Promise) throw new Unstorable("the state's schema is asynchronous");
+    if (result.issues !== undefined) throw new Unstorable(formatIssues(result.issues, "state"));
+    return result.value;
+  }
+
+  initial(freeze: boolean): AdmittedState {
+    const state = this.#validate(this.#empty === undefined ? undefined : {});
+    return this.#admitted(state, undefined, freeze);
+  }
+
+  admit(previous: AdmittedState, next: unknown, freeze: boolean): AdmittedState {
+    if (next === previous.state) return previous;
+    const admitted = this.#admitted(next, previous.stored, freeze);
+    if (!admitted.changed) return previous;
+    // What is saved must load again: a state that could not is refused now, not found at the next load.
+    this.#validate(admitted.stored);
+    return admitted;
+  }
+
+  revive(stored: unknown, version: number, freeze: boolean): AdmittedState {
+    const upgraded = this.#upgrade(stored, version);
+    try {
+      return this.#admitted(this.#validate(upgraded), undefined, freeze);
+    } catch (error) {
+      if (error instanceof Unstorable) throw new Unreadable(error.problem);
+      if (error instanceof NotJson) throw new Unreadable(`${error.path}: ${error.problem}`);
+      throw new Unreadable(`the state's schema threw: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #admitted(state: unknown, previous: unknown, freeze: boolean): AdmittedState {
+    const stored = this.#encode(state);
+    const changed = compareJson(previous, stored, "state", freeze && stored === state);
+    return { state, stored, changed };
+  }
+
+  #encode(state: unknown): unknown {
+    if (this.#encoder !== null) {
+      try {
+        return plain(this.#encoder.encode(state));
+      } catch (error) {
+        throw new Unstorable(messageOf(error));
+      }
+    }
+    return plain(state);
+  }
+}
+
+/** The value with dates (and whatever else has `toJSON`) as JSON; the value itself if it has none. */
+function plain(value: unknown): unknown {
+  return hasToJson(value, 0) ? (JSON.parse(JSON.stringify(value)) as unknown) : value;
+}
+
+function hasToJson(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null || depth > 64) return false;
+  if ("toJSON" in value && typeof value.toJSON === "function") return true;
+  for (const key in value) if (hasToJson((value as Record<string, unknown>)[key], depth + 1)) return true;
+  return false;
+}

@@ -1,0 +1,215 @@
+/**
+ * The committer: makes writes durable, many in one commit.
+ *
+ * Writes gather while a commit is in flight and leave together in the next one. Batches are numbered, and
+ * one is in flight at a time. A batch whose fate is unknown is sent again, the same under the same number,
+ * until it is known: the store applies it once. A batch that the store refuses is split until the write at
+ * fault is alone. A reply is released only by `committed`: the output gate.
+ */
+
+import { formatAddress } from "../core/address.ts";
+import type { Environment } from "../core/environment.ts";
+import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { utf8Length } from "../core/json.ts";
+import { StoreFailure, type CommitResult, type ObjectWrite, type OpenObjectStore } from "../ports/object-store.ts";
+import { deletes, publishWarning, saves, type StorageContext } from "../telemetry/channels.ts";
+import type { PendingWrite } from "./pending-write.ts";
+
+const longestBatch = 1_024;
+/** When a batch is closed early, in characters of state. */
+const heaviestBatch = 4 * 1024 * 1024;
+
+/** A write on its way, with what the store was given. */
+interface Sent {
+  readonly pending: PendingWrite;
+  readonly write: ObjectWrite;
+}
+
+/** What the committer is given. */
+export interface CommitterOptions {
+  readonly store: OpenObjectStore;
+  readonly storeName: string;
+  readonly environment: Environment;
+  /** The largest state, in bytes of JSON. */
+  readonly maxStateBytes: number;
+  /** The right to write is gone: nothing can be committed any more. */
+  readonly onLost: (failure: StoreFailure) => void;
+}
+
+/** Makes writes durable, many in one commit. */
+export class Committer {
+  readonly #options: CommitterOptions;
+  #gathering: PendingWrite[] = [];
+  #phase: "idle" | "gathering" | "sending" | "closed" = "idle";
+  #number: number;
+  #idleWatchers: (() => void)[] = [];
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#number = options.store.lastNumber;
+  }
+
+  /** Has a write committed with the next batch. */
+  add(pending: PendingWrite): void {
+    this.#gathering.push(pending);
+    if (this.#phase === "idle") this.#gather();
+  }
+
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void> {
+    if (this.#phase === "idle" || this.#phase === "closed") return Promise.resolve();
+    return new Promise((resolve) => this.#idleWatchers.push(resolve));
+  }
+
+  /** Sends nothing any more. */
+  close(): void {
+    this.#phase = "closed";
+    this.#wakeWatchers();
+  }
+
+  #gather(): void {
+    this.#phase = "gathering";
+    this.#options.environment.soon(() => {
+      if (this.#phase === "gathering") void this.#sendGathered();
+    });
+  }
+
+  async #sendGathered(): Promise<void> {
+    this.#phase = "sending";
+    await this.#send(this.#closeBatch());
+    // It may have been closed meanwhile.
+    if ((this.#phase as string) !== "sending") return;
+    if (this.#gathering.length > 0) {
+      this.#gather();
+    } else {
+      this.#phase = "idle";
+      this.#wakeWatchers();
+    }
+  }
+
+  #wakeWatchers(): void {
+    const watchers = this.#idleWatchers;
+    this.#idleWatchers = [];
+    for (const wake of watchers) wake();
+  }
+
+  /** Takes what has gathered, as far as it fits into one batch, in the form the store is given. */
+  #closeBatch(): Sent[] {
+    const batch: Sent[] = [];
+    const gathered = this.#gathering;
+    let taken = 0;
+    let weight = 0;
+    while (taken < gathered.length && batch.length < longestBatch && weight < heaviestBatch) {
+      const pending = gathered[taken++] as PendingWrite;
+      // Dropped while it gathered: its calls have their answers.
+      if (pending.activation.state.gathering !== pending) continue;
+      const write = pending.toObjectWrite(pending.activation.state.revision);
+      const tooLarge = this.#tooLarge(write);
+      if (tooLarge !== null) {
+        pending.activation.rejected(pending, tooLarge);
+        continue;
+      }
+      pending.activation.state.sending(pending);
+      weight += write.state?.length ?? 0;
+      batch.push({ pending, write });
+    }
+    this.#gathering = taken === gathered.length ? [] : gathered.slice(taken);
+    return batch;
+  }
+
+  #tooLarge({ state, address }: ObjectWrite): DurableObjectError | null {
+    const { maxStateBytes } = this.#options;
+    if (state === null || state.length * 3 <= maxStateBytes) return null;
+    const bytes = utf8Length(state);
+    if (bytes <= maxStateBytes) return null;
+    return new DurableObjectError(
+      "STATE_TOO_LARGE",
+      `${formatAddress(address)}: the state has ${bytes} bytes of JSON, and at most ${maxStateBytes} are allowed. Nothing was saved. Split the object, or raise maxStateBytes.`,
+      { address },
+    );
+  }
+
+  /** Sends a batch until its fate is known, and tells every activation its part. */
+  async #send(batch: readonly Sent[]): Promise<void> {
+    if (batch.length === 0) return;
+    const contexts = this.#publishStart(batch);
+    const outcome = await this.#commit(batch);
+    if (outcome === null) return;
+    if (!(outcome instanceof StoreFailure)) {
+      this.#number += 1;
+      this.#publishEnd(contexts, null);
+      const stale = new Set(outcome.stale);
+      batch.forEach(({ pending }, index) => {
+        if (stale.has(index)) pending.activation.stale();
+        else pending.activation.committed(pending);
+      });
+      return;
+    }
+    this.#publishEnd(contexts, outcome);
+    if (outcome.kind === "lost") {
+      this.#phase = "closed";
+      this.#options.onLost(outcome);
+      this.#wakeWatchers();
+    } else if (outcome.kind === "refused" && batch.length > 1) {
+      const middle = batch.length >> 1;
+      await this.#send(batch.slice(0, middle));
+      if (this.#phase === "sending") await this.#send(batch.slice(middle));
+    } else {
+      for (const { pending } of batch) pending.activation.rejected(pending, commitError(pending, outcome));
+    }
+  }
+
+  /** The result of a batch, or a failure after which nothing of it is or will be applied; null if closed. */
+  async #commit(batch: readonly Sent[]): Promise<CommitResult | StoreFailure | null> {
+    const { store, environment } = this.#options;
+    const commit = { number: this.#number + 1, at: environment.now(), writes: batch.map(({ write }) => write) };
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await store.commit(commit);
+      } catch (error) {
+        // Whatever is not known to have failed may have been applied.
+        if (error instanceof StoreFailure && error.kind !== "retry") return error;
+        for (const { pending } of batch) pending.inDoubt = true;
+        const message = `Commit ${commit.number} of ${batch.length} objects is in doubt and is sent again: ${messageOf(error)}`;
+        publishWarning({ warning: "commit-in-doubt", message, cause: error });
+        await new Promise<void>((resolve) => environment.after(Math.min(20 * 2 ** attempt, 1_000), resolve));
+        if (this.#phase === "closed") return null;
+      }
+    }
+  }
+
+  #publishStart(batch: readonly Sent[]): StorageContext[] | null {
+    if (!saves.isHeard && !deletes.isHeard) return null;
+    const { storeName: store, environment } = this.#options;
+    const systemTimeMs = environment.now();
+    return batch.map(({ write: { address, deleted } }) => {
+      const { tenant, type, id } = address;
+      const context = { store, tenant, type, id, systemTimeMs, deleted };
+      (deleted ? deletes : saves).start(context);
+      return context;
+    });
+  }
+
+  #publishEnd(contexts: StorageContext[] | null, failure: StoreFailure | null): void {
+    const now = this.#options.environment.now();
+    for (const context of contexts ?? []) {
+      const channel = (context as { deleted?: boolean }).deleted === true ? deletes : saves;
+      if (failure === null) channel.stop(context, now);
+      else channel.fail(context, now, failure);
+    }
+  }
+}
+
+function commitError(pending: PendingWrite, failure: StoreFailure): DurableObjectError {
+  const { address } = pending.activation;
+  const code = failure.kind === "full" ? failure.code : "COMMIT_FAILED";
+  return new DurableObjectError(
+    code,
+    `${formatAddress(address)}: the commit failed, and nothing of it was kept: ${failure.message}`,
+    {
+      address,
+      cause: failure,
+      ...(failure.kind === "refused" ? { retryable: false } : {}),
+    },
+  );
+}

@@ -1,0 +1,105 @@
+/** The options of a runtime: checked once, and resolved into one frozen value. */
+
+import { parseDuration, type Duration } from "../core/duration.ts";
+import type { Environment } from "../core/environment.ts";
+import { DurableObjectError } from "../core/errors.ts";
+import type { AnyDefinition } from "../object/define-object.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import { systemEnvironment } from "./system-environment.ts";
+
+/** What `createRuntime` takes. */
+export interface RuntimeOptions {
+  /** The object types this process serves. */
+  readonly objects: readonly AnyDefinition[];
+  /** Where they are kept: `sqlite(path)`, `memory()`. */
+  readonly store: ObjectStore;
+  /** How long a call may take, waiting included. Default `"5s"`. */
+  readonly callTimeout?: Duration | "never";
+  /** How long `stop()` lets turns finish. Default `"25s"`. */
+  readonly stopTimeout?: Duration;
+  /** How many objects may be in memory before idle ones leave, the least recently used first. Default 1,000,000. */
+  readonly maxActive?: number;
+  /** How many calls may wait for one object. Default 1,024. */
+  readonly mailboxLimit?: number;
+  /** How many calls may be under way in this process. Default 20,000. */
+  readonly maxPendingCalls?: number;
+  /** The largest state, in bytes of JSON. Default 4 MiB. */
+  readonly maxStateBytes?: number;
+  /** The largest arguments of one call, in bytes of JSON. Default 1 MiB. */
+  readonly maxArgumentBytes?: number;
+  /**
+   * Whether states are frozen, so that a handler that changes its state in place fails at once. Costs a walk over
+   * what changed. Default: true, unless `NODE_ENV` is `production`.
+   */
+  readonly freezeState?: boolean;
+  /** Time and chance. Default: the system's. */
+  readonly environment?: Environment;
+}
+
+/** The options with every default filled in. */
+export interface ResolvedOptions {
+  readonly objects: readonly AnyDefinition[];
+  readonly store: ObjectStore;
+  /** `Infinity` for never. */
+  readonly callTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly maxActive: number;
+  readonly mailboxLimit: number;
+  readonly maxPendingCalls: number;
+  readonly maxStateBytes: number;
+  readonly maxArgumentBytes: number;
+  readonly freezeState: boolean;
+  readonly environment: Environment;
+}
+
+function invalid(problem: string): DurableObjectError {
+  return new DurableObjectError("INVALID_OPTION", `createRuntime: ${problem}`);
+}
+
+function duration(name: string, value: Duration | "never" | undefined, fallbackMs: number): number {
+  if (value === undefined) return fallbackMs;
+  if (value === "never" && name === "callTimeout") return Infinity;
+  const ms = parseDuration(value);
+  if (ms === null) throw invalid(`${name} must be a duration such as "5s" or 5000, not ${JSON.stringify(value)}.`);
+  return ms;
+}
+
+function count(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw invalid(`${name} must be a whole number from 1, not ${JSON.stringify(value)}.`);
+  return value;
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws {@link DurableObjectError} `INVALID_OPTION`
+ */
+export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
+  const { objects, store } = options;
+  if (!Array.isArray(objects)) throw invalid("objects must be a list of definitions made by defineObject.");
+  const types = new Set<string>();
+  for (const definition of objects as readonly AnyDefinition[]) {
+    if (typeof definition?.type !== "string" || typeof definition.codec !== "object") {
+      throw invalid("objects must be a list of definitions made by defineObject.");
+    }
+    if (types.has(definition.type))
+      throw invalid(`two definitions have the type "${definition.type}". Types are unique.`);
+    types.add(definition.type);
+  }
+  if (typeof store?.open !== "function") throw invalid("store is missing. Use sqlite(path) or memory().");
+  return Object.freeze({
+    objects: Object.freeze([...objects]),
+    store,
+    callTimeoutMs: duration("callTimeout", options.callTimeout, 5_000),
+    stopTimeoutMs: duration("stopTimeout", options.stopTimeout, 25_000),
+    maxActive: count("maxActive", options.maxActive, 1_000_000),
+    mailboxLimit: count("mailboxLimit", options.mailboxLimit, 1_024),
+    maxPendingCalls: count("maxPendingCalls", options.maxPendingCalls, 20_000),
+    maxStateBytes: count("maxStateBytes", options.maxStateBytes, 4 * 1024 * 1024),
+    maxArgumentBytes: count("maxArgumentBytes", options.maxArgumentBytes, 1024 * 1024),
+    freezeState: options.freezeState ?? process.env["NODE_ENV"] !== "production",
+    environment: options.environment ?? systemEnvironment,
+  });
+}

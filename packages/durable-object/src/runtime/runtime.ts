@@ -1,0 +1,430 @@
+/**
+ * The runtime: one node. It owns the store, knows the object types, and is the face that an application
+ * sees. Everything below it gets what it needs from here.
+ *
+ * running → stopping (no new calls from outside; turns finish, commits land) → stopped.
+ * A store whose right to write is gone leads from running straight to stopped.
+ */
+
+import { formatAddress, idProblem, tenantProblem, type Address } from "../core/address.ts";
+import { DurableObjectError } from "../core/errors.ts";
+import type { AnyDefinition, ObjectDefinition } from "../object/define-object.ts";
+import type { Stub, StubOptions } from "../object/stub.ts";
+import { StoreFailure, type ObjectListing, type OpenObjectStore } from "../ports/object-store.ts";
+import { publishWarning } from "../telemetry/channels.ts";
+import type { Activation, ActivationHost, Phase } from "./activation.ts";
+import { ActivationTable } from "./activation-table.ts";
+import { Committer } from "./committer.ts";
+import { Loader } from "./loader.ts";
+import { reviveState } from "./object-state.ts";
+import { objectType, type ObjectType, type Operation } from "./operation.ts";
+import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
+import { Router } from "./router.ts";
+import { StubFactory } from "./stub.ts";
+import { Sweeper } from "./sweeper.ts";
+import { activateOperation, deactivateOperation, deleteOperation } from "./system-operations.ts";
+import type { Turn } from "./turn.ts";
+
+/** Where an object is live. */
+export interface Location {
+  /** The node that has it in memory. */
+  readonly node: string;
+  readonly phase: Exclude<Phase, "gone">;
+}
+
+/** Which tenant an operation is about. */
+export interface TenantOption {
+  /** Default: the empty string. */
+  readonly tenant?: string;
+}
+
+/** Which page of a list to get. */
+export interface ListOptions extends TenantOption {
+  /** At most this many objects, 1 to 1,000. Default 100. */
+  readonly limit?: number;
+  /** Continues after this id: the `next` of the page before. */
+  readonly after?: string;
+}
+
+/** An object in a list. */
+export interface ListedObject {
+  readonly id: string;
+  /** How often it was committed. */
+  readonly revision: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** A page of a list. */
+export interface ObjectPage {
+  readonly objects: readonly ListedObject[];
+  /** Pass as `after` to get the next page; null on the last one. */
+  readonly next: string | null;
+}
+
+/** The names of the handlers of a definition. */
+type HandlerName<Definition extends AnyDefinition> = keyof Definition["handlers"] & string;
+type Method<Definition extends AnyDefinition, Name extends HandlerName<Definition>> = Stub<Definition>[Name] extends (
+  ...args: infer Args
+) => Promise<infer Result>
+  ? { args: Args; result: Result }
+  : never;
+/** The state of a definition, as its handlers see it. */
+export type DefinedState<Definition extends AnyDefinition> =
+  Definition extends ObjectDefinition<string, infer State, unknown, unknown> ? State : never;
+
+interface KnownType {
+  readonly type: ObjectType;
+  readonly stubs: StubFactory;
+}
+
+/**
+ * One node: the live objects of this process. Made by `createRuntime`.
+ */
+export class Runtime implements AsyncDisposable {
+  /** The unique name of this node. */
+  readonly node: string;
+  readonly #options: ResolvedOptions;
+  readonly #store: OpenObjectStore;
+  readonly #types = new Map<string, KnownType>();
+  readonly #table: ActivationTable;
+  readonly #committer: Committer;
+  readonly #router: Router;
+  readonly #sweeper: Sweeper;
+  #phase: "running" | "stopping" | "stopped" = "running";
+  #stopped: Promise<void> | null = null;
+
+  /** Use `createRuntime`. */
+  constructor(options: ResolvedOptions, node: string, store: OpenObjectStore) {
+    this.node = node;
+    this.#options = options;
+    this.#store = store;
+    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, maxStateBytes } = options;
+    const storeName = options.store.name;
+    for (const definition of options.objects) {
+      const type = objectType(definition);
+      this.#types.set(type.name, { type, stubs: new StubFactory(type) });
+    }
+    const loader = new Loader(store, storeName, environment);
+    const table = new ActivationTable(options.maxActive);
+    this.#table = table;
+    this.#committer = new Committer({
+      store,
+      storeName,
+      environment,
+      maxStateBytes,
+      onLost: (failure) => this.#storeLost(failure),
+    });
+    const isDraining = (): boolean => this.#phase !== "running";
+    const host: ActivationHost = {
+      environment,
+      store,
+      mailboxLimit: options.mailboxLimit,
+      freezeState: options.freezeState,
+      get isDraining() {
+        return isDraining();
+      },
+      load: (address) => loader.load(address),
+      commit: (write) => this.#committer.add(write),
+      stub: (turn, definition, id, stubOptions) =>
+        this.#stub(definition, id, { tenant: turn.tenant, ...stubOptions }, turn),
+      left: (activation, waiting) => table.remove(activation, waiting, environment.monotonic()),
+    };
+    this.#router = new Router({ environment, table, host, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.#sweeper = new Sweeper(
+      table,
+      store,
+      environment,
+      [...this.#types.values()].map(({ type }) => type),
+    );
+    this.#sweeper.start();
+  }
+
+  /**
+   * A stub on one object. Nothing is loaded and nothing is written until it is called.
+   *
+   * @param id - any text of 1 to 256 bytes that is not blank
+   * @throws {@link DurableObjectError} `INVALID_ADDRESS`, `UNKNOWN_TYPE`, `INVALID_OPTION`
+   */
+  get<Definition extends AnyDefinition>(definition: Definition, id: string, options?: StubOptions): Stub<Definition> {
+    return this.#stub(definition, id, options, null);
+  }
+
+  #stub<Definition extends AnyDefinition>(
+    definition: Definition,
+    id: string,
+    options: StubOptions | undefined,
+    caller: Turn | null,
+  ): Stub<Definition> {
+    const known = this.#known(definition);
+    const address = checkedAddress(known.type.name, id, options?.tenant);
+    return known.stubs.make(this.#router, address, options, caller) as Stub<Definition>;
+  }
+
+  /**
+   * Calls a handler by name: the generic form of `runtime.get(definition, id)[handler](...args)`.
+   *
+   * @param definition - a definition, or the type it has (then arguments and result are unknown to the compiler)
+   * @returns rejects with {@link DurableObjectError} for everything that can go wrong
+   */
+  call<Definition extends AnyDefinition, Name extends HandlerName<Definition>>(
+    definition: Definition,
+    id: string,
+    handler: Name,
+    args: Method<Definition, Name>["args"],
+    options?: StubOptions,
+  ): Promise<Method<Definition, Name>["result"]>;
+  call(type: string, id: string, handler: string, args: readonly unknown[], options?: StubOptions): Promise<unknown>;
+  async call(
+    definition: AnyDefinition | string,
+    id: string,
+    handler: string,
+    args: readonly unknown[],
+    options?: StubOptions,
+  ): Promise<unknown> {
+    const { type } = this.#known(definition);
+    const address = checkedAddress(type.name, id, options?.tenant);
+    const operation = type.operations.get(handler);
+    if (operation === undefined) {
+      throw new DurableObjectError(
+        "UNKNOWN_HANDLER",
+        `${formatAddress(address)} has no handler "${handler}". It has ${[...type.operations.keys()].join(", ") || "none"}.`,
+        { address },
+      );
+    }
+    if (!Array.isArray(args)) {
+      throw new DurableObjectError(
+        "INVALID_ARGUMENTS",
+        `${formatAddress(address)}: the arguments of ${handler} must be a list.`,
+        { address },
+      );
+    }
+    return this.#router.call(address, type, operation, args, this.#router.callOptions(options, null));
+  }
+
+  /** Brings an object to life, if it is not: its state is loaded and `afterLoad` has run. */
+  async activate(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<void> {
+    await this.#system(activateOperation, definition, id, options);
+  }
+
+  /** Has an object leave memory, after the calls that wait for it. Nothing happens if it is not there. */
+  async deactivate(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<void> {
+    if (this.#find(definition, id, options) !== null) await this.#system(deactivateOperation, definition, id, options);
+  }
+
+  /**
+   * Deletes an object: its state, its alarms and its idempotency records, after the calls that wait for it.
+   * Nothing happens if it does not exist.
+   */
+  async delete(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<void> {
+    await this.#system(deleteOperation, definition, id, options);
+  }
+
+  async #system(
+    operation: Operation,
+    definition: AnyDefinition | string,
+    id: string,
+    options?: TenantOption,
+  ): Promise<void> {
+    const { type } = this.#known(definition);
+    const address = checkedAddress(type.name, id, options?.tenant);
+    await this.#router.call(address, type, operation, [], this.#router.callOptions(undefined, null));
+  }
+
+  /** Where an object is live, or null. */
+  locate(definition: AnyDefinition | string, id: string, options?: TenantOption): Location | null {
+    const phase = this.#find(definition, id, options)?.phase;
+    return phase === undefined || phase === "gone" ? null : { node: this.node, phase };
+  }
+
+  /**
+   * The last committed state of an object, without bringing it to life; null if it does not exist. A copy:
+   * changing it changes nothing.
+   */
+  async peek<Definition extends AnyDefinition>(
+    definition: Definition,
+    id: string,
+    options?: TenantOption,
+  ): Promise<DefinedState<Definition> | null>;
+  async peek(type: string, id: string, options?: TenantOption): Promise<unknown>;
+  async peek(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<unknown> {
+    const { type } = this.#known(definition);
+    const address = checkedAddress(type.name, id, options?.tenant);
+    const live = this.#find(definition, id, options);
+    if (live !== null && live.phase !== "activating" && live.phase !== "gone") {
+      const text = live.state.committedText;
+      return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
+    }
+    const [stored] = await this.#reading("peek", () => this.#store.load([address]));
+    if (stored === null || stored === undefined || stored.state === null) return null;
+    return reviveState(address, type.codec, stored.state, stored.stateVersion, false).state;
+  }
+
+  /**
+   * The stored objects of a type, in order of their ids, a page at a time.
+   *
+   * @throws {@link DurableObjectError} `INVALID_OPTION` for a limit that is not 1 to 1,000
+   */
+  async list(definition: AnyDefinition | string, options: ListOptions = {}): Promise<ObjectPage> {
+    const { type } = this.#known(definition);
+    const { limit = 100, after = null, tenant = "" } = options;
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000) {
+      throw new DurableObjectError(
+        "INVALID_OPTION",
+        `list: limit must be a whole number from 1 to 1000, not ${JSON.stringify(limit)}.`,
+      );
+    }
+    const found = await this.#reading("list", () =>
+      this.#store.listObjects({ tenant, type: type.name, after, limit: limit + 1 }),
+    );
+    const objects = found.slice(0, limit).map(listed);
+    return { objects, next: found.length > limit ? (objects.at(-1)?.id ?? null) : null };
+  }
+
+  /** How many objects are in memory, hibernated ones included. */
+  get activeCount(): number {
+    return this.#table.size;
+  }
+
+  /**
+   * Takes no new calls, lets turns finish and commits land, within `stopTimeout`, and closes the store. Calls
+   * that could not finish are rejected with `RUNTIME_STOPPED`. Calling it again waits for the same end.
+   */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    const { environment, stopTimeoutMs } = this.#options;
+    this.#phase = "stopping";
+    this.#router.close(stopped, true);
+    let timer = { cancel(): void {} };
+    const timeUp = new Promise<void>((resolve) => (timer = environment.after(stopTimeoutMs, resolve)));
+    await Promise.race([this.#drain(), timeUp]);
+    timer.cancel();
+    this.#abandonAll(
+      stopped,
+      (address) =>
+        new DurableObjectError(
+          "COMMIT_UNKNOWN",
+          `${formatAddress(address)}: the runtime stopped before the store said whether the commit landed.`,
+          { address },
+        ),
+    );
+    this.#router.close(stopped, false);
+    this.#committer.close();
+    await this.#sweeper.stop();
+    await this.#store.close();
+    this.#phase = "stopped";
+  }
+
+  /** Has every object leave as soon as nothing goes on in it; those that running turns bring back leave again. */
+  #drain(): Promise<void> {
+    for (const activation of [...this.#table]) activation.leaveIfIdle();
+    return this.#table.emptied();
+  }
+
+  #abandonAll(
+    error: (address: Address) => DurableObjectError,
+    inFlightError: (address: Address) => DurableObjectError,
+  ): void {
+    for (const activation of [...this.#table]) {
+      activation.abandon(error(activation.address), inFlightError(activation.address));
+    }
+  }
+
+  /** The right to write is gone: nobody may be answered from memory any more. */
+  #storeLost(failure: StoreFailure): void {
+    const lost = (address: Address): DurableObjectError =>
+      new DurableObjectError(failure.code, `${formatAddress(address)}: ${failure.message}`, {
+        address,
+        cause: failure,
+        outcome: "not-applied",
+      });
+    const inFlight = (address: Address): DurableObjectError =>
+      new DurableObjectError(failure.code, `${formatAddress(address)}: ${failure.message}`, {
+        address,
+        cause: failure,
+        outcome: failure.maybeApplied ? "unknown" : "not-applied",
+      });
+    publishWarning({ warning: "store-lost", message: failure.message, cause: failure });
+    this.#router.close(lost, false);
+    this.#abandonAll(lost, inFlight);
+  }
+
+  #find(definition: AnyDefinition | string, id: string, options: TenantOption | undefined): Activation | null {
+    const { type } = this.#known(definition);
+    const address = checkedAddress(type.name, id, options?.tenant);
+    return this.#table.find(type, address.tenant, address.id);
+  }
+
+  #known(definition: AnyDefinition | string): KnownType {
+    const name = typeof definition === "string" ? definition : definition?.type;
+    const known = this.#types.get(name);
+    if (known === undefined || (typeof definition !== "string" && known.type.definition !== definition)) {
+      const rest =
+        known === undefined
+          ? `It knows ${[...this.#types.keys()].join(", ") || "none"}`
+          : "It knows another definition of that type";
+      throw new DurableObjectError(
+        "UNKNOWN_TYPE",
+        `The runtime does not know the object type ${JSON.stringify(name)}. ${rest}. Add the definition to createRuntime({ objects }).`,
+      );
+    }
+    return known;
+  }
+
+  async #reading<Result>(what: string, read: () => Promise<Result>): Promise<Result> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof StoreFailure)) throw error;
+      throw new DurableObjectError(error.code, `${what}: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+function stopped(address: Address): DurableObjectError {
+  return new DurableObjectError(
+    "RUNTIME_STOPPED",
+    `${formatAddress(address)}: the runtime has stopped, or is stopping, and takes no more calls.`,
+    { address },
+  );
+}
+
+function listed({ id, revision, createdAt, updatedAt }: ObjectListing): ListedObject {
+  return { id, revision, createdAt: new Date(createdAt), updatedAt: new Date(updatedAt) };
+}
+
+function checkedAddress(type: string, id: string, tenant: string | undefined): Address {
+  const problem = idProblem(id) ?? (tenant === undefined ? null : tenantProblem(tenant));
+  if (problem !== null) throw new DurableObjectError("INVALID_ADDRESS", `${type}/${String(id)}: ${problem}.`);
+  return { tenant: tenant ?? "", type, id };
+}
+
+/**
+ * Starts a runtime: takes ownership of the store and is ready for calls.
+ *
+ * @throws {@link DurableObjectError} `INVALID_OPTION`, or a code that starts with `STORE_`
+ * @example
+ * ```ts
+ * const runtime = await createRuntime({ objects: [Counter], store: sqlite("app.db") });
+ * await runtime.get(Counter, "user-123").increment(5);
+ * await runtime.stop();
+ * ```
+ */
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const resolved = resolveOptions(options);
+  const node = resolved.environment.uniqueId();
+  try {
+    const store = await resolved.store.open({ environment: resolved.environment, node });
+    return new Runtime(resolved, node, store);
+  } catch (error) {
+    if (!(error instanceof StoreFailure)) throw error;
+    throw new DurableObjectError(error.code, error.message, { cause: error });
+  }
+}

@@ -1,0 +1,23 @@
+/** The real time, timers and randomness. The only file of the engine that asks the system for them. */
+
+import { randomUUID } from "node:crypto";
+import type { Environment, Timer } from "../core/environment.ts";
+
+/** The longest delay `setTimeout` takes; a longer one would fire at once. */
+const longestDelayMs = 2 ** 31 - 1;
+
+/** The environment of a running application. */
+export const systemEnvironment: Environment = Object.freeze({
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms: number, callback: () => void): Timer {
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), longestDelayMs));
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  soon(callback: () => void): void {
+    setImmediate(callback);
+  },
+  random: () => Math.random(),
+  uniqueId: () => randomUUID().replaceAll("-", ""),
+});

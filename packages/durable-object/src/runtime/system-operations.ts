@@ -1,0 +1,51 @@
+/**
+ * The operations the library itself has of every object. They go through the mailbox like handlers do, so
+ * that setting an alarm from outside, or deleting an object, has its place in the order of calls.
+ */
+
+import { cancel, cancelAll, destroy, schedule, type ScheduleOptions, type When } from "../object/effect.ts";
+import { noreply, reply } from "../object/outcome.ts";
+import type { Operation, Pace } from "./operation.ts";
+import type { Turn } from "./turn.ts";
+
+function operation(
+  name: string,
+  pace: Pace,
+  run: (turn: Turn, args: readonly unknown[]) => unknown,
+  isRead = false,
+): Operation {
+  return { name, isRead, schema: null, pace, run };
+}
+
+/** A time as `stub.alarms` sends it: `{ at }` for a date, which is not JSON. */
+function fromWire(when: unknown): When {
+  return typeof when === "object" && when !== null && "at" in when ? new Date(Number(when.at)) : (when as When);
+}
+
+/** Comes to life, and does nothing. */
+export const activateOperation = operation("activate", "sync", () => noreply(), true);
+
+/** Leaves memory. Starts when everything before it is durable. */
+export const deactivateOperation = operation("deactivate", "async", (turn) => {
+  turn.activation.beginToLeave();
+  return noreply();
+});
+
+/** Deletes the object. */
+export const deleteOperation = operation("delete", "sync", (turn) => noreply(turn.state, destroy()));
+
+/** The operations behind `stub.alarms`. */
+export const alarmOperations = {
+  schedule: operation("alarms.schedule", "sync", (turn, [name, when, options]) =>
+    noreply(turn.state, schedule(name as string, fromWire(when), (options ?? {}) as ScheduleOptions)),
+  ),
+  // Resolves to whether it was set, so it has to look; it waits until what it looks at is durable.
+  cancel: operation("alarms.cancel", "async", async (turn, [name]) => {
+    const alarms = await turn.activation.host.store.listAlarms(turn.address);
+    return alarms.some((alarm) => alarm.name === name) ? reply(true, turn.state, cancel(name as string)) : reply(false);
+  }),
+  cancelAll: operation("alarms.cancelAll", "sync", (turn) => noreply(turn.state, cancelAll())),
+  list: operation("alarms.list", "async", async (turn) =>
+    reply(await turn.activation.host.store.listAlarms(turn.address)),
+  ),
+};

@@ -1,0 +1,325 @@
+/**
+ * A turn: running one operation to its end on one state.
+ *
+ * The turn is the context that the handler sees. What the handler returns is read into a conclusion: a
+ * result, perhaps a next state that was found fit to be stored, and effects; or an error, and then nothing
+ * has happened. The turn changes nothing itself: the activation applies the conclusion.
+ */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { formatAddress, type Address } from "../core/address.ts";
+import { parseDuration } from "../core/duration.ts";
+import { DurableObjectError, messageOf, type ErrorCode, type ErrorDetails } from "../core/errors.ts";
+import { copyJson, NotJson } from "../core/json.ts";
+import type { AnyDefinition } from "../object/define-object.ts";
+import type { Effect, ScheduleEffect } from "../object/effect.ts";
+import type { Context } from "../object/handler.ts";
+import { outcomeKind, readOutcome, type AnyOutcome } from "../object/outcome.ts";
+import { formatIssues, type Schema } from "../object/schema.ts";
+import { Unstorable, type AdmittedState } from "../object/state-codec.ts";
+import type { Stub, StubOptions } from "../object/stub.ts";
+import type { AlarmChange } from "../ports/object-store.ts";
+import type { Activation } from "./activation.ts";
+import type { Operation } from "./operation.ts";
+import type { PendingWrite } from "./pending-write.ts";
+
+/** What a turn came to. */
+export type Conclusion =
+  | {
+      readonly ok: true;
+      readonly value: unknown;
+      readonly head: AdmittedState;
+      readonly effects: readonly TurnEffect[];
+    }
+  | { readonly ok: false; readonly error: DurableObjectError };
+
+/** An effect, checked and with its time worked out. */
+export type TurnEffect = AlarmChange | { readonly change: "cancelAll" } | { readonly change: "destroy" };
+
+const noEffects: readonly TurnEffect[] = Object.freeze([]);
+
+/** The turn whose handler is running right now, in this very call stack. */
+let runningTurn: Turn | null = null;
+/** The turn to which the current asynchronous continuation belongs. */
+const asyncTurn = new AsyncLocalStorage<Turn>();
+
+/** The turn that is making a call, or null outside of any handler. */
+export function currentTurn(): Turn | null {
+  return runningTurn ?? asyncTurn.getStore() ?? null;
+}
+
+/** Running one operation to its end on one state. */
+export class Turn implements Context<unknown> {
+  readonly activation: Activation;
+  readonly operation: Operation;
+  /** The turn whose handler made the call, or null. */
+  readonly caller: Turn | null;
+  /** The deadline of the call in monotonic ms; calls made from here end with it. */
+  readonly deadline: number;
+  /** The state this turn starts from. */
+  readonly base: AdmittedState;
+  /** The write that carries the state this turn saw, if that was not durable when it started. */
+  readonly basis: PendingWrite | null;
+  /** Set when the state this turn saw was lost: its conclusion counts for nothing. */
+  lost: DurableObjectError | null = null;
+  over = false;
+  #controller: AbortController | null = null;
+  #aborted: DurableObjectError | null = null;
+  #get: Context<unknown>["get"] | null = null;
+
+  constructor(
+    activation: Activation,
+    operation: Operation,
+    caller: Turn | null,
+    deadline: number,
+    base: AdmittedState,
+    basis: PendingWrite | null,
+  ) {
+    this.activation = activation;
+    this.operation = operation;
+    this.caller = caller;
+    this.deadline = deadline;
+    this.base = base;
+    this.basis = basis;
+  }
+
+  get state(): Readonly<unknown> {
+    return this.base.state as Readonly<unknown>;
+  }
+
+  get id(): string {
+    return this.activation.address.id;
+  }
+
+  get tenant(): string {
+    return this.activation.address.tenant;
+  }
+
+  get type(): string {
+    return this.activation.address.type;
+  }
+
+  get address(): Address {
+    return this.activation.address;
+  }
+
+  /** Made when it is asked for: most handlers never look. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== null) this.#controller.abort(this.#aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  /** A property, so that handlers can take it out of the context. */
+  get get(): Context<unknown>["get"] {
+    return (this.#get ??= <Definition extends AnyDefinition>(
+      definition: Definition,
+      id: string,
+      options?: StubOptions,
+    ): Stub<Definition> => this.activation.host.stub(this, definition, id, options));
+  }
+
+  abort(error: DurableObjectError): void {
+    this.#aborted ??= error;
+    this.#controller?.abort(error);
+  }
+
+  /**
+   * Checks the arguments and runs the handler. Returns the conclusion, or a promise of it if either is
+   * asynchronous. Never throws and never rejects.
+   */
+  run(args: readonly unknown[]): Conclusion | Promise<Conclusion> {
+    if (this.operation.schema === null) return this.#runHandler(args);
+    const checked = this.#checkArguments(this.operation.schema, args);
+    if (checked instanceof Promise) return checked.then((result) => this.#runChecked(result));
+    return this.#runChecked(checked);
+  }
+
+  #runChecked(checked: Checked): Conclusion | Promise<Conclusion> {
+    return "error" in checked ? { ok: false, error: checked.error } : this.#runHandler(checked.args);
+  }
+
+  #runHandler(args: readonly unknown[]): Conclusion | Promise<Conclusion> {
+    const { operation } = this;
+    const outer = runningTurn;
+    runningTurn = this;
+    let returned: unknown;
+    try {
+      returned = operation.pace === "sync" ? operation.run(this, args) : asyncTurn.run(this, operation.run, this, args);
+    } catch (thrown) {
+      return this.#crashed(thrown);
+    } finally {
+      runningTurn = outer;
+    }
+    if (isThenable(returned)) {
+      operation.pace = "async";
+      return Promise.resolve(returned).then(
+        (outcome) => this.#conclude(outcome),
+        (thrown: unknown) => this.#crashed(thrown),
+      );
+    }
+    if (operation.pace === "unproven") operation.pace = "sync";
+    return this.#conclude(returned);
+  }
+
+  #checkArguments(schema: Schema, args: readonly unknown[]): Checked | Promise<Checked> {
+    const fits = (result: StandardSchemaV1.Result<unknown>): Checked =>
+      result.issues === undefined
+        ? { args: result.value as readonly unknown[] }
+        : {
+            error: this.#error(
+              "INVALID_ARGUMENTS",
+              `got arguments that do not fit: ${formatIssues(result.issues, "args")}`,
+            ),
+          };
+    const threw = (thrown: unknown): Checked => ({
+      error: this.#error("INVALID_ARGUMENTS", `has a schema that threw: ${messageOf(thrown)}`, { cause: thrown }),
+    });
+    try {
+      const result = schema["~standard"].validate(args);
+      return result instanceof Promise ? result.then(fits, threw) : fits(result);
+    } catch (thrown) {
+      return threw(thrown);
+    }
+  }
+
+  #conclude(returned: unknown): Conclusion {
+    const outcome = readOutcome(returned);
+    if (outcome === null) {
+      return this.#failed(
+        "INVALID_OUTCOME",
+        `returned ${describeReturned(returned)} instead of an outcome. Return reply(result), reply(result, nextState), noreply() or fail(reason)`,
+      );
+    }
+    try {
+      if (outcome[outcomeKind] === "fail") {
+        const reason = copyJson(outcome.value, "reason");
+        return this.#failed("HANDLER_FAILED", `failed: ${preview(reason)}`, { reason });
+      }
+      const value = copyJson(outcome.value, "result");
+      const head = this.#nextState(outcome);
+      const effects = outcome.effects.length === 0 ? noEffects : outcome.effects.map((effect) => this.#effect(effect));
+      return { ok: true, value, head, effects };
+    } catch (thrown) {
+      if (thrown instanceof DurableObjectError) return { ok: false, error: thrown };
+      if (thrown instanceof Unstorable) {
+        return this.#failed("INVALID_STATE", `returned a state that cannot be stored: ${thrown.problem}`);
+      }
+      if (thrown instanceof NotJson) return this.#notJson(thrown);
+      return this.#crashed(thrown);
+    }
+  }
+
+  #nextState(outcome: AnyOutcome): AdmittedState {
+    if (!outcome.hasNext || outcome.next === this.base.state) return this.base;
+    if (outcome.next === undefined) {
+      throw this.#error(
+        "INVALID_OUTCOME",
+        "gave undefined as the next state. Pass `state` to leave it as it is, or leave the argument out",
+      );
+    }
+    if (this.operation.isRead) throw this.#error("INVALID_OUTCOME", "is marked with read() and returned a next state");
+    return this.activation.state.admit(this.base, outcome.next);
+  }
+
+  #effect(effect: Effect): TurnEffect {
+    if (this.operation.isRead) throw this.#error("INVALID_OUTCOME", "is marked with read() and returned an effect");
+    switch (effect?.effect) {
+      case "schedule":
+        return this.#schedule(effect);
+      case "cancel":
+        return { change: "cancel", name: this.#alarmName(effect.name) };
+      case "cancelAll":
+        return { change: "cancelAll" };
+      case "destroy":
+        return { change: "destroy" };
+      default:
+        throw this.#error(
+          "INVALID_OUTCOME",
+          `returned an effect that is none: ${preview(effect)}. Effects are schedule(), cancel(), cancelAll() and destroy()`,
+        );
+    }
+  }
+
+  #schedule(effect: ScheduleEffect): TurnEffect {
+    const name = this.#alarmName(effect.name);
+    const { when } = effect;
+    let dueAt: number | null;
+    if (when instanceof Date) {
+      dueAt = Number.isNaN(when.getTime()) ? null : when.getTime();
+    } else {
+      const delayMs = parseDuration(when);
+      dueAt = delayMs === null ? null : this.activation.host.environment.now() + delayMs;
+    }
+    if (dueAt === null) {
+      throw this.#error(
+        "INVALID_OUTCOME",
+        `schedules the alarm "${name}" for ${preview(when)}. Give a Date, a number of ms from 0, or a text such as "30s", "5m", "1h", "7d"`,
+      );
+    }
+    const payload = copyJson(effect.options.payload, "payload");
+    return { change: "set", name, dueAt, payload: payload === undefined ? null : JSON.stringify(payload) };
+  }
+
+  #alarmName(name: string): string {
+    const { alarmNames } = this.activation.type;
+    if (alarmNames.has(name)) return name;
+    const known = alarmNames.size === 0 ? "it has no alarms" : `its alarms are ${[...alarmNames].join(", ")}`;
+    throw this.#error(
+      "UNKNOWN_ALARM",
+      `names the alarm ${preview(name)}, which the definition does not have: ${known}`,
+    );
+  }
+
+  #notJson(problem: NotJson): Conclusion {
+    const isState = /^state\b/.test(problem.path);
+    return this.#failed(
+      isState ? "INVALID_STATE" : "INVALID_RESULT",
+      `returned ${isState ? "a state that cannot be stored" : "a value that cannot be sent"}: ${problem.path}: ${problem.problem}`,
+    );
+  }
+
+  #crashed(thrown: unknown): Conclusion {
+    return this.#failed("HANDLER_CRASHED", `threw: ${messageOf(thrown)}`, { cause: thrown });
+  }
+
+  #failed(code: ErrorCode, what: string, details?: ErrorDetails): Conclusion {
+    return { ok: false, error: this.#error(code, what, details) };
+  }
+
+  #error(code: ErrorCode, what: string, details: ErrorDetails = {}): DurableObjectError {
+    return new DurableObjectError(
+      code,
+      `${formatAddress(this.address)}: the handler "${this.operation.name}" ${what}`,
+      {
+        address: this.address,
+        ...details,
+      },
+    );
+  }
+}
+
+/** Arguments that fit, or why they do not. */
+type Checked = { readonly args: readonly unknown[] } | { readonly error: DurableObjectError };
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function describeReturned(returned: unknown): string {
+  return returned === undefined ? "nothing" : preview(returned);
+}
+
+/** A value as a short text for messages. */
+function preview(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === "string" ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
+  } catch {
+    text = String(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}

@@ -1,0 +1,250 @@
+/**
+ * An open SQLite file: the calls of the port, synchronous, on whichever thread it was opened.
+ *
+ * The connection is usable until a call finds that its right to write is gone or that the file is damaged;
+ * from then on every call fails with that same failure. A commit is one transaction that first advances
+ * the lane, so a batch is applied under its number or not at all.
+ */
+
+import type { DatabaseSync } from "node:sqlite";
+import type { Address } from "../core/address.ts";
+import type {
+  AlarmChange,
+  CommitBatch,
+  CommitResult,
+  ObjectListing,
+  ObjectListQuery,
+  ObjectWrite,
+  RecordedReply,
+  StoredAlarm,
+  StoredObject,
+} from "../ports/object-store.ts";
+import { StoreFailure } from "../ports/object-store.ts";
+import { configureConnection, configureJournal, openDatabase } from "./sqlite-database.ts";
+import type { SqlitePhase } from "./sqlite-failure.ts";
+import { storeFailure } from "./sqlite-failure.ts";
+import { checkVersion, migrate } from "./sqlite-migrations.ts";
+import type { SqliteOwner } from "./sqlite-owner.ts";
+import { beginEpoch } from "./sqlite-owner.ts";
+import type { PreparedStatements } from "./sqlite-statements.ts";
+import { prepareStatements } from "./sqlite-statements.ts";
+
+/** What a connection needs to know; it crosses threads. */
+export interface SqliteConnectionSettings {
+  readonly path: string;
+  readonly synchronous: "full" | "normal";
+  readonly owner: SqliteOwner;
+}
+
+/** How much one `sweep` may forget, and what. */
+export interface Sweep {
+  readonly now: number;
+  readonly tombstonesBefore: number;
+  readonly limit: number;
+}
+
+const nothingStale: CommitResult = Object.freeze({ stale: Object.freeze([]) });
+
+export class SqliteConnection {
+  readonly #path: string;
+  readonly #database: DatabaseSync;
+  readonly #statements: PreparedStatements;
+  readonly #epoch: number;
+  /** Why nothing works any more; null while it does. */
+  #failure: StoreFailure | null = null;
+
+  private constructor(path: string, database: DatabaseSync, epoch: number) {
+    this.#path = path;
+    this.#database = database;
+    this.#statements = prepareStatements(database);
+    this.#epoch = epoch;
+  }
+
+  /**
+   * Opens the file, brings its tables up to date, and begins a new epoch. The owner lock is held already.
+   *
+   * @throws {@link StoreFailure}; with the kind `retry` nothing was done and trying again can help
+   */
+  static open({ path, synchronous, owner }: SqliteConnectionSettings): SqliteConnection {
+    let database: DatabaseSync | null = null;
+    try {
+      database = openDatabase(path);
+      configureConnection(database);
+      const version = checkVersion(database, path);
+      configureJournal(database, synchronous, path);
+      migrate(database, version, owner.since);
+      return new SqliteConnection(path, database, beginEpoch(database, owner));
+    } catch (error) {
+      // Closing rolls back whatever was begun.
+      database?.close();
+      throw storeFailure(error, "open", path);
+    }
+  }
+
+  load(addresses: readonly Address[]): readonly (StoredObject | null)[] {
+    return this.#read(() => {
+      // One read transaction for all: beginning one for each costs as much as the row itself.
+      const several = addresses.length > 1;
+      if (several) this.#statements.beginRead.run();
+      const loaded: (StoredObject | null)[] = [];
+      for (const { tenant, type, id } of addresses) {
+        const row = this.#statements.loadObject.get(tenant, type, id) as StoredObject | undefined;
+        loaded.push(row === undefined ? null : { ...row });
+      }
+      if (several) this.#statements.commit.run();
+      return loaded;
+    });
+  }
+
+  commit(batch: CommitBatch): CommitResult {
+    return this.#write(() => {
+      const { number, at, writes } = batch;
+      const advanced = this.#statements.advanceLane.run(number, this.#epoch, number - 1);
+      if (advanced.changes !== 1) return this.#earlierResult(number);
+
+      let stale: number[] | null = null;
+      for (let index = 0; index < writes.length; index++) {
+        if (!this.#apply(writes[index] as ObjectWrite, at)) (stale ??= []).push(index);
+      }
+      if (stale === null) return nothingStale;
+      this.#statements.recordStale.run(JSON.stringify(stale));
+      return { stale };
+    });
+  }
+
+  findReply({ tenant, type, id }: Address, key: string, now: number): RecordedReply | null {
+    return this.#read(() => {
+      const row = this.#statements.findReply.get(tenant, type, id, key, now) as RecordedReply | undefined;
+      return row === undefined ? null : { ...row };
+    });
+  }
+
+  listAlarms({ tenant, type, id }: Address): readonly StoredAlarm[] {
+    return this.#read(() => {
+      const rows = this.#statements.listAlarms.all(tenant, type, id) as unknown as readonly StoredAlarm[];
+      return rows.map((row) => ({ ...row }));
+    });
+  }
+
+  listObjects({ tenant, type, after, limit }: ObjectListQuery): readonly ObjectListing[] {
+    return this.#read(() => {
+      // No id is empty, so the empty text comes before all of them.
+      const rows = this.#statements.listObjects.all(tenant, type, after ?? "", limit);
+      return (rows as unknown as readonly ObjectListing[]).map((row) => ({ ...row }));
+    });
+  }
+
+  sweep({ now, tombstonesBefore, limit }: Sweep): number {
+    return this.#write(() => {
+      this.#assertOwner();
+      const replies = this.#statements.sweepReplies.run(now, limit).changes;
+      const tombstones = this.#statements.sweepTombstones.run(tombstonesBefore, limit).changes;
+      return Number(replies) + Number(tombstones);
+    });
+  }
+
+  close(): void {
+    try {
+      // So that the file alone is a complete copy. Not possible while somebody reads; then it stays in the WAL.
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // What is committed is in the WAL either way.
+    }
+    this.#database.close();
+  }
+
+  /** Whether the write was built on the stored revision. Only then anything of it was applied. */
+  #apply(write: ObjectWrite, at: number): boolean {
+    const { baseRevision, state, stateVersion, deleted, alarms, replies } = write;
+    const { tenant, type, id } = write.address;
+    const sql = this.#statements;
+    const { changes } =
+      baseRevision === 0
+        ? sql.insertObject.run(tenant, type, id, state, stateVersion, at, at, deleted ? at : null)
+        : deleted
+          ? sql.deleteObject.run(at, at, tenant, type, id, baseRevision)
+          : state === null
+            ? sql.touchObject.run(at, at, tenant, type, id, baseRevision)
+            : sql.updateObject.run(state, stateVersion, at, at, tenant, type, id, baseRevision);
+    if (changes !== 1) return false;
+
+    if (deleted) sql.deleteReplies.run(tenant, type, id);
+    if (deleted || write.cancelAllAlarms) sql.cancelAlarms.run(tenant, type, id);
+    for (const alarm of alarms) this.#changeAlarm(write.address, alarm, baseRevision + 1);
+    for (const { key, fingerprint, result, expiresAt } of replies) {
+      sql.recordReply.run(tenant, type, id, key, fingerprint, result, expiresAt, at);
+    }
+    return true;
+  }
+
+  #changeAlarm({ tenant, type, id }: Address, alarm: AlarmChange, revision: number): void {
+    if (alarm.change === "cancel") this.#statements.cancelAlarm.run(tenant, type, id, alarm.name);
+    else this.#statements.setAlarm.run(tenant, type, id, alarm.name, alarm.dueAt, revision, alarm.payload);
+  }
+
+  /** The lane did not advance: either this batch is in it already, or it may not be written. */
+  #earlierResult(number: number): CommitResult {
+    const lane = this.#assertOwner();
+    if (lane.number === number && number > 0) {
+      return lane.stale === null ? nothingStale : { stale: JSON.parse(lane.stale) as number[] };
+    }
+    throw new StoreFailure(
+      "lost",
+      "STORE_CORRUPT",
+      `Batch ${number} was sent to ${this.#path}, whose last batch is ${lane.number}. Nothing of it was applied. ` +
+        `Either batches were sent out of order, or the file was replaced by an older one.`,
+    );
+  }
+
+  /** @throws {@link StoreFailure} `STORE_TAKEN_OVER` unless this connection is the owner */
+  #assertOwner(): { readonly number: number; readonly stale: string | null } {
+    const lane = this.#statements.lane.get() as
+      | { readonly epoch: number; readonly ownerEpoch: number; readonly number: number; readonly stale: string | null }
+      | undefined;
+    if (lane?.epoch === this.#epoch && lane.ownerEpoch === this.#epoch) return lane;
+    this.#failure = new StoreFailure(
+      "lost",
+      "STORE_TAKEN_OVER",
+      `${this.#path} was taken over by another owner, although this process holds its lock. Nothing more is ` +
+        `written from here. Was ${this.#path}-owner deleted, or the file opened under another name?`,
+    );
+    throw this.#failure;
+  }
+
+  #read<Result>(run: () => Result): Result {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      return run();
+    } catch (error) {
+      throw this.#failed(error, "read");
+    }
+  }
+
+  #write<Result>(run: () => Result): Result {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      this.#statements.begin.run();
+      const result = run();
+      this.#statements.commit.run();
+      return result;
+    } catch (error) {
+      throw this.#failed(error, "write");
+    }
+  }
+
+  /** Leaves no transaction behind, and remembers a failure after which nothing works any more. */
+  #failed(error: unknown, phase: SqlitePhase): StoreFailure {
+    let failure = storeFailure(error, phase, this.#path);
+    try {
+      if (this.#database.isTransaction) this.#statements.rollback.run();
+    } catch (rollbackError) {
+      failure = new StoreFailure("lost", "STORE_CORRUPT", failure.message, {
+        cause: rollbackError,
+        maybeApplied: true,
+      });
+    }
+    // What was thrown as a failure knows for itself whether it is final.
+    if (failure.kind === "lost" && failure !== error) this.#failure ??= failure;
+    return failure;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The tables of the SQLite store, as a list of migrations: numbered, forward only, each applied in one
+ * transaction and recorded with the checksum of its text. A migration is never edited after its release;
+ * a change is a new one at the end.
+ */
+
+import { createHash } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { StoreFailure } from "../ports/object-store.ts";
+
+interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+// Times are integers in ms since 1970. Texts compare by their bytes (BINARY, the default).
+const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    name: "objects, alarms, replies, owner, lanes",
+    sql: `
+CREATE TABLE durable_objects (
+  tenant TEXT NOT NULL,
+  type TEXT NOT NULL,
+  id TEXT NOT NULL,
+  state TEXT,
+  revision INTEGER NOT NULL,
+  state_version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  deleted_at INTEGER,
+  PRIMARY KEY (tenant, type, id)
+) STRICT;
+CREATE INDEX durable_objects_deleted ON durable_objects (deleted_at) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE durable_object_alarms (
+  tenant TEXT NOT NULL,
+  type TEXT NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  due_at INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  payload TEXT,
+  rule TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  status TEXT NOT NULL DEFAULT 'set',
+  last_error TEXT,
+  PRIMARY KEY (tenant, type, id, name)
+) STRICT;
+CREATE INDEX durable_object_alarms_due ON durable_object_alarms (due_at) WHERE status = 'set';
+
+CREATE TABLE durable_object_replies (
+  tenant TEXT NOT NULL,
+  type TEXT NOT NULL,
+  id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  result TEXT,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (tenant, type, id, key)
+) STRICT;
+CREATE INDEX durable_object_replies_expiry ON durable_object_replies (expires_at);
+
+CREATE TABLE durable_object_owner (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch INTEGER NOT NULL,
+  node TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  command TEXT NOT NULL,
+  since INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE durable_object_lanes (
+  lane INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  stale TEXT
+) STRICT;
+`,
+  },
+];
+
+const newestVersion = migrations.length;
+
+const createMigrationsTable = `
+CREATE TABLE IF NOT EXISTS durable_object_migrations (
+  version INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  applied_at INTEGER NOT NULL,
+  checksum TEXT NOT NULL
+) STRICT`;
+
+/**
+ * Refuses a database that this version of the code does not understand. Reads only.
+ *
+ * @returns the version of the database; 0 if it has no tables of ours
+ * @throws {@link StoreFailure} `STORE_TOO_NEW`; `STORE_CORRUPT` if what was applied is not what we have
+ */
+export function checkVersion(database: DatabaseSync, path: string): number {
+  const table = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
+  if (table.get("durable_object_migrations") === undefined) return 0;
+
+  const applied = database.prepare("SELECT version, checksum FROM durable_object_migrations ORDER BY version").all();
+  const version = Number(applied.at(-1)?.["version"] ?? 0);
+  if (version > newestVersion) {
+    throw new StoreFailure(
+      "lost",
+      "STORE_TOO_NEW",
+      `${path} was written by a newer version of durable-object: its tables have version ${version}, this code ` +
+        `knows ${newestVersion}. Nothing was changed. Update durable-object, or restore a backup from before.`,
+    );
+  }
+  for (const [index, row] of applied.entries()) {
+    const migration = migrations[index];
+    if (migration === undefined || migration.version !== row["version"] || checksumOf(migration) !== row["checksum"]) {
+      throw new StoreFailure(
+        "lost",
+        "STORE_CORRUPT",
+        `The tables of ${path} were not made by this code: migration ${String(row["version"])} is recorded with ` +
+          `another checksum in durable_object_migrations. Nothing was changed.`,
+      );
+    }
+  }
+  return version;
+}
+
+/**
+ * Applies what is missing.
+ *
+ * @param version - what {@link checkVersion} has returned
+ * @param now - for `applied_at`, in ms since 1970
+ */
+export function migrate(database: DatabaseSync, version: number, now: number): void {
+  for (const migration of migrations.slice(version)) {
+    database.exec("BEGIN IMMEDIATE");
+    database.exec(createMigrationsTable);
+    database.exec(migration.sql);
+    database
+      .prepare("INSERT INTO durable_object_migrations (version, name, applied_at, checksum) VALUES (?, ?, ?, ?)")
+      .run(migration.version, migration.name, now, checksumOf(migration));
+    database.exec("COMMIT");
+  }
+}
+
+function checksumOf({ sql }: Migration): string {
+  return createHash("sha256").update(sql).digest("hex");
+}

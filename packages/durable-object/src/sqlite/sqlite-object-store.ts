@@ -1,0 +1,127 @@
+/**
+ * The SQLite store as the port wants it: asynchronous, with a lock around it.
+ *
+ * Opening is: find the file, take its owner lock, open the database on this thread or in a worker, begin a
+ * new epoch. Closing is the same backwards. In between the calls go straight through.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Address } from "../core/address.ts";
+import type {
+  CommitBatch,
+  CommitResult,
+  ObjectListing,
+  ObjectListQuery,
+  ObjectStore,
+  OpenObjectStore,
+  RecordedReply,
+  StoredAlarm,
+  StoredObject,
+  StoreOpening,
+} from "../ports/object-store.ts";
+import { StoreFailure } from "../ports/object-store.ts";
+import type { ResolvedSqliteOptions } from "./sqlite.ts";
+import type { SqliteConnectionSettings, Sweep } from "./sqlite-connection.ts";
+import { SqliteConnection } from "./sqlite-connection.ts";
+import { findFile } from "./sqlite-file.ts";
+import { pollIntervalMs, SqliteOwnerLock } from "./sqlite-owner-lock.ts";
+import { thisOwner } from "./sqlite-owner.ts";
+import { SqliteWorker } from "./sqlite-worker.ts";
+
+export class SqliteObjectStore implements ObjectStore {
+  readonly name = "sqlite";
+  readonly #options: ResolvedSqliteOptions;
+
+  constructor(options: ResolvedSqliteOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {@link StoreFailure} */
+  async open(opening: StoreOpening): Promise<OpenObjectStore> {
+    const { path, synchronous, lockTimeoutMs, allowNetworkFileSystem } = this.#options;
+    const deadline = performance.now() + lockTimeoutMs;
+    const owner = thisOwner(opening);
+    const file = await findFile(path, allowNetworkFileSystem);
+    const lock = await SqliteOwnerLock.take(file, owner, deadline);
+    try {
+      const connection = await this.#connect({ path: file.path, synchronous, owner }, deadline);
+      return new OpenSqliteObjectStore(file.path, connection, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** Another program that is writing just now (a shell, a backup) is waited for like another owner. */
+  async #connect(settings: SqliteConnectionSettings, deadline: number): Promise<SqliteConnection | SqliteWorker> {
+    for (;;) {
+      try {
+        return this.#options.worker ? await SqliteWorker.open(settings) : SqliteConnection.open(settings);
+      } catch (error) {
+        if (!(error instanceof StoreFailure) || error.kind !== "retry" || performance.now() >= deadline) throw error;
+      }
+      await sleep(pollIntervalMs);
+    }
+  }
+}
+
+class OpenSqliteObjectStore implements OpenObjectStore {
+  readonly #path: string;
+  readonly #connection: SqliteConnection | SqliteWorker;
+  readonly #lock: SqliteOwnerLock;
+  #lastNumber = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(path: string, connection: SqliteConnection | SqliteWorker, lock: SqliteOwnerLock) {
+    this.#path = path;
+    this.#connection = connection;
+    this.#lock = lock;
+  }
+
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
+  async load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {
+    return this.#open().load(addresses);
+  }
+
+  async commit(batch: CommitBatch): Promise<CommitResult> {
+    const result = await this.#open().commit(batch);
+    this.#lastNumber = batch.number;
+    return result;
+  }
+
+  async findReply(address: Address, key: string, now: number): Promise<RecordedReply | null> {
+    return this.#open().findReply(address, key, now);
+  }
+
+  async listAlarms(address: Address): Promise<readonly StoredAlarm[]> {
+    return this.#open().listAlarms(address);
+  }
+
+  async listObjects(query: ObjectListQuery): Promise<readonly ObjectListing[]> {
+    return this.#open().listObjects(query);
+  }
+
+  async sweep(sweep: Sweep): Promise<number> {
+    return this.#open().sweep(sweep);
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#connection.close();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  #open(): SqliteConnection | SqliteWorker {
+    if (this.#closing === null) return this.#connection;
+    throw new StoreFailure("lost", "STORE_TAKEN_OVER", `${this.#path} was closed here and takes no further calls.`);
+  }
+}

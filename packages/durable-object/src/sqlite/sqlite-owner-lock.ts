@@ -1,0 +1,115 @@
+/**
+ * The owner lock: who may write a SQLite file.
+ *
+ * It is a transaction that is never ended, on an empty database beside the file (`<path>-owner`). So the
+ * operating system frees it when the process ends, however that happens, and keeps it while the process is
+ * only suspended. The file itself is not locked and stays readable.
+ *
+ * Within the process a registry says who has a file, by device and inode: it knows a hard link for the same
+ * file, and can say that the other owner is this very process. It is found by a global symbol, because an
+ * application can contain two copies of this package. What it misses (another thread) SQLite refuses.
+ *
+ * This waits with real timers, not the engine's: what it waits for is another process.
+ */
+
+import type { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { StoreFailure } from "../ports/object-store.ts";
+import { openDatabase } from "./sqlite-database.ts";
+import { isBusy, storeFailure } from "./sqlite-failure.ts";
+import type { SqliteFile } from "./sqlite-file.ts";
+import type { SqliteOwner } from "./sqlite-owner.ts";
+import { readOwner } from "./sqlite-owner.ts";
+
+/** How often a lock that is taken is asked for. */
+export const pollIntervalMs = 50;
+
+const registryName = Symbol.for("durable-object.sqlite.owners");
+
+/** The files that this process owns, by their identity. */
+function registry(): Map<string, SqliteOwner> {
+  const global = globalThis as { [registryName]?: Map<string, SqliteOwner> };
+  return (global[registryName] ??= new Map());
+}
+
+export class SqliteOwnerLock {
+  readonly #identity: string;
+  readonly #owner: SqliteOwner;
+  readonly #database: DatabaseSync;
+
+  private constructor(identity: string, owner: SqliteOwner, database: DatabaseSync) {
+    this.#identity = identity;
+    this.#owner = owner;
+    this.#database = database;
+  }
+
+  /**
+   * Takes the lock, waiting for it until `deadline`.
+   *
+   * @param deadline - in ms of `performance.now()`; asked at least once
+   * @throws {@link StoreFailure} `STORE_LOCKED`, naming who has it
+   */
+  static async take(file: SqliteFile, owner: SqliteOwner, deadline: number): Promise<SqliteOwnerLock> {
+    const started = performance.now();
+    const database = openLockDatabase(file.path);
+    try {
+      for (;;) {
+        if (tryLock(file, owner, database)) return new SqliteOwnerLock(file.identity, owner, database);
+        const now = performance.now();
+        if (now >= deadline) throw locked(file, now - started);
+        await sleep(Math.min(pollIntervalMs, deadline - now));
+      }
+    } catch (error) {
+      database.close();
+      throw storeFailure(error, "open", `${file.path}-owner`);
+    }
+  }
+
+  /** Gives the lock away. */
+  release(): void {
+    const owners = registry();
+    if (owners.get(this.#identity) !== this.#owner) return;
+    owners.delete(this.#identity);
+    this.#database.close();
+  }
+}
+
+function openLockDatabase(path: string): DatabaseSync {
+  try {
+    const database = openDatabase(`${path}-owner`);
+    database.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE");
+    return database;
+  } catch (error) {
+    throw storeFailure(error, "open", `${path}-owner`);
+  }
+}
+
+/** One attempt, without waiting. Whoever is in the registry has the lock. */
+function tryLock({ identity }: SqliteFile, owner: SqliteOwner, database: DatabaseSync): boolean {
+  const owners = registry();
+  if (owners.has(identity)) return false;
+  try {
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    if (isBusy(error)) return false;
+    throw error;
+  }
+  owners.set(identity, owner);
+  return true;
+}
+
+function locked({ path, identity }: SqliteFile, waitedMs: number): StoreFailure {
+  const own = registry().get(identity);
+  const owner = own ?? readOwner(path);
+  const who =
+    owner === null
+      ? "another process"
+      : `${own === undefined ? "" : "this process already, "}pid ${owner.pid} (${owner.command}, host ${owner.host}, ` +
+        `runtime ${owner.node}) since ${new Date(owner.since).toISOString()}`;
+  return new StoreFailure(
+    "retry",
+    "STORE_LOCKED",
+    `${path} is used by ${who}. Waited ${Math.round(waitedMs)} ms. A SQLite store has one owner: stop that one first, ` +
+      `or use another file. To look inside meanwhile, open the file read-only.`,
+  );
+}

@@ -1,0 +1,68 @@
+/**
+ * Who owns a SQLite file, as it is written in the file itself: for the message that a second process gets,
+ * and as the fence. The lock (`sqlite-owner-lock.ts`) keeps a second owner out; the epoch makes sure that
+ * an owner whose lock somebody circumvented writes nothing more, because every commit asks for it.
+ */
+
+import { hostname } from "node:os";
+import type { DatabaseSync } from "node:sqlite";
+import type { StoreOpening } from "../ports/object-store.ts";
+import { openDatabase } from "./sqlite-database.ts";
+
+/** The owner of a file. */
+export interface SqliteOwner {
+  /** The unique name of the runtime. */
+  readonly node: string;
+  readonly pid: number;
+  readonly host: string;
+  /** What the process was started with, at most 200 characters. */
+  readonly command: string;
+  /** In ms since 1970. */
+  readonly since: number;
+}
+
+/** This process, as the owner of whatever it opens. */
+export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
+  const command = process.argv.join(" ").slice(0, 200).toWellFormed();
+  return { node, pid: process.pid, host: hostname(), command, since: environment.now() };
+}
+
+/**
+ * Writes the owner down and ends the rights of every earlier one.
+ *
+ * @returns the epoch of this ownership
+ */
+export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): number {
+  database.exec("BEGIN IMMEDIATE");
+  const row = database
+    .prepare(
+      `INSERT INTO durable_object_owner (id, epoch, node, pid, host, command, since)
+       VALUES (1, 1, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE
+       SET epoch = epoch + 1, node = excluded.node, pid = excluded.pid, host = excluded.host,
+         command = excluded.command, since = excluded.since
+       RETURNING epoch`,
+    )
+    .get(owner.node, owner.pid, owner.host, owner.command, owner.since);
+  const epoch = Number(row?.["epoch"]);
+  database
+    .prepare("INSERT OR REPLACE INTO durable_object_lanes (lane, epoch, number, stale) VALUES (0, ?, 0, NULL)")
+    .run(epoch);
+  database.exec("COMMIT");
+  return epoch;
+}
+
+/** The owner that a file names, or null if it cannot be read. */
+export function readOwner(path: string): SqliteOwner | null {
+  try {
+    const database = openDatabase(path, { readOnly: true });
+    try {
+      const row = database.prepare("SELECT node, pid, host, command, since FROM durable_object_owner").get();
+      return (row as SqliteOwner | undefined) ?? null;
+    } finally {
+      database.close();
+    }
+  } catch {
+    return null;
+  }
+}

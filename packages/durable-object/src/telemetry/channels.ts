@@ -1,0 +1,104 @@
+/**
+ * What the library tells those who listen, on `node:diagnostics_channel`. When nobody listens, an event
+ * costs one comparison.
+ *
+ * Operations are tracing channels (`tracing:durable-object:<name>:start`, `:asyncEnd`, `:error`): the same
+ * context object is published at each step, and completed on the way. Changes are plain channels.
+ */
+
+import { channel, tracingChannel } from "node:diagnostics_channel";
+import type { Address } from "../core/address.ts";
+
+/** What every operation's context holds. */
+export interface OperationContext {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+  /** Wall-clock time of the start, in ms since 1970. */
+  readonly systemTimeMs: number;
+  /** Set at the end, in ms. */
+  durationMs?: number;
+  /** Set if it failed. */
+  error?: unknown;
+}
+
+/** The context of `durable-object:storage.load`, `.save` and `.delete`. */
+export interface StorageContext extends OperationContext {
+  /** The store's name: `"memory"`, `"sqlite"`, … */
+  readonly store: string;
+}
+
+/** The context of `durable-object:call`. */
+export interface CallContext extends OperationContext {
+  readonly handler: string;
+}
+
+/** An object went from one phase of its life to another: the message on `durable-object:activation`. */
+export interface PhaseMessage {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Something an operator should know: the message on `durable-object:warning`. */
+export interface WarningMessage {
+  /** A stable name: `commit-in-doubt`, `sweep-failed`, `store-lost`. */
+  readonly warning: string;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+const phaseChannel = channel("durable-object:activation");
+const warningChannel = channel("durable-object:warning");
+
+/** Publishes a change of phase. */
+export function publishPhase(address: Address, from: string, to: string): void {
+  if (!phaseChannel.hasSubscribers) return;
+  const message: PhaseMessage = { tenant: address.tenant, type: address.type, id: address.id, from, to };
+  phaseChannel.publish(message);
+}
+
+/** Publishes a warning. */
+export function publishWarning(message: WarningMessage): void {
+  if (warningChannel.hasSubscribers) warningChannel.publish(message);
+}
+
+/** One kind of operation that takes time. */
+class OperationChannel<Context extends OperationContext> {
+  readonly #channel: ReturnType<typeof tracingChannel<unknown, Context>>;
+
+  constructor(name: string) {
+    this.#channel = tracingChannel<unknown, Context>(name);
+  }
+
+  get isHeard(): boolean {
+    return this.#channel.hasSubscribers;
+  }
+
+  start(context: Context): void {
+    this.#channel.start.publish(context);
+  }
+
+  stop(context: Context, nowMs: number): void {
+    context.durationMs = nowMs - context.systemTimeMs;
+    this.#channel.asyncEnd.publish(context);
+  }
+
+  fail(context: Context, nowMs: number, error: unknown): void {
+    context.error = error;
+    context.durationMs = nowMs - context.systemTimeMs;
+    this.#channel.error.publish(context);
+    this.#channel.asyncEnd.publish(context);
+  }
+}
+
+/** Calls, from the stub to the reply. */
+export const calls = new OperationChannel<CallContext>("durable-object:call");
+/** Loading one object from the store. */
+export const loads = new OperationChannel<StorageContext>("durable-object:storage.load");
+/** Writing one object, as part of a batch. */
+export const saves = new OperationChannel<StorageContext>("durable-object:storage.save");
+/** Deleting one object, as part of a batch. */
+export const deletes = new OperationChannel<StorageContext>("durable-object:storage.delete");
