@@ -37,7 +37,8 @@ export type {
 
 // Running them
 export { createRuntime, Runtime } from "./runtime/runtime.ts";
-export type { DefinedState, ListedObject, ListOptions, Location, ObjectPage, TenantOption } from "./runtime/runtime.ts";
+export type { DefinedState, Location } from "./runtime/runtime.ts";
+export type { ListedObject, ListOptions, ObjectPage, TenantOption } from "./runtime/object-page.ts";
 export type { RuntimeOptions } from "./runtime/options.ts";
 
 // Calling them

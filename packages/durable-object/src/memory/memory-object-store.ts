@@ -44,7 +44,6 @@ class MemoryObjectStore implements ObjectStore {
   #owner: OpenMemoryObjectStore | null = null;
 
   /** @throws {@link StoreFailure} `STORE_LOCKED` while it is open */
-  // oxlint-disable-next-line require-await -- the port is asynchronous
   async open(opening: StoreOpening): Promise<OpenObjectStore> {
     if (this.#owner !== null) {
       throw new StoreFailure(
@@ -62,7 +61,6 @@ class MemoryObjectStore implements ObjectStore {
   }
 }
 
-/* oxlint-disable require-await -- the port is asynchronous, a Map is not */
 class OpenMemoryObjectStore implements OpenObjectStore {
   readonly node: string;
   readonly #tables: MemoryTables;

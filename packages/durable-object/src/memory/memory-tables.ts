@@ -81,19 +81,19 @@ export class MemoryTables {
   }
 
   #changeAlarm(key: string, change: AlarmChange, revision: number): void {
-    let alarms = this.#alarms.get(key);
+    const alarms = this.#alarms.get(key) ?? new Map<string, StoredAlarm>();
+    this.#alarms.set(key, alarms);
     if (change.change === "cancel") {
-      alarms?.delete(change.name);
+      alarms.delete(change.name);
       return;
     }
-    if (alarms === undefined) this.#alarms.set(key, (alarms = new Map()));
     const { name, dueAt, payload } = change;
     alarms.set(name, { name, dueAt, generation: revision, payload });
   }
 
   #recordReply(key: string, reply: RecordedReply, at: number): void {
-    let replies = this.#replies.get(key);
-    if (replies === undefined) this.#replies.set(key, (replies = new Map()));
+    const replies = this.#replies.get(key) ?? new Map<string, RecordedReply>();
+    this.#replies.set(key, replies);
     const recorded = replies.get(reply.key);
     if (recorded === undefined || recorded.expiresAt < at) replies.set(reply.key, { ...reply });
   }

@@ -5,6 +5,9 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 /** Any Standard Schema. */
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
 
+/** What a validation comes to. */
+export type SchemaResult = StandardSchemaV1.Result<unknown>;
+
 /** Whether a value is a Standard Schema. Some libraries' schemas are functions. */
 export function isSchema(value: unknown): value is Schema {
   return (

@@ -11,7 +11,7 @@
  * `parse` is for text from a store, `admit` for what a handler returned.
  */
 
-import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { type DurableObjectError, messageOf } from "../core/errors.ts";
 import { appendPath, compareJson, isPlainObject, NotJson } from "../core/json.ts";
 import type { Migrations } from "./define-object.ts";
 import { formatIssues, isSchema, type Schema } from "./schema.ts";

@@ -43,13 +43,13 @@ export type SafeResult<Value, Reason> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: DurableObjectError<Reason> };
 
-type ResultOf<Returned> =
-  Returned extends Reply<infer Result, unknown, string>
+type ResultOf<Value> =
+  Value extends Reply<infer Result, unknown, string>
     ? Result
-    : Returned extends NoReply<unknown, string>
+    : Value extends NoReply<unknown, string>
       ? undefined
       : never;
-type ReasonOf<Returned> = Returned extends Fail<infer Reason> ? Reason : never;
+type ReasonOf<Value> = Value extends Fail<infer Reason> ? Reason : never;
 
 type CallerArgs<Handler> = Handler extends { readonly [argumentsSchema]: infer Args }
   ? ArgsInput<Args>

@@ -33,9 +33,9 @@ export class ActivationTable {
   /** The activation of an address; a new one starts to activate at once. */
   obtain(address: Address, type: ObjectType, host: ActivationHost): Activation {
     let tenants = this.#types.get(type);
-    if (tenants === undefined) this.#types.set(type, (tenants = new Map()));
+    if (tenants === undefined) this.#types.set(type, (tenants = new Map<string, Map<string, Activation>>()));
     let objects = tenants.get(address.tenant);
-    if (objects === undefined) tenants.set(address.tenant, (objects = new Map()));
+    if (objects === undefined) tenants.set(address.tenant, (objects = new Map<string, Activation>()));
     let activation = objects.get(address.id);
     if (activation === undefined) {
       activation = new Activation(address, type, host);

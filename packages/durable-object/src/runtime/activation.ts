@@ -18,18 +18,21 @@
 
 import { formatAddress, type Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
-import { DurableObjectError, messageOf } from "../core/errors.ts";
+import type { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
+import type { AdmittedState } from "../object/state-codec.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
 import type { OpenObjectStore, RecordedReply, StoredObject } from "../ports/object-store.ts";
 import { publishPhase } from "../telemetry/channels.ts";
-import type { Call, CallHolder } from "./call.ts";
+import { activationFailed, builtOnLost, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
+import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
 import { ObjectState } from "./object-state.ts";
 import type { ObjectType, Operation } from "./operation.ts";
-import { PendingWrite } from "./pending-write.ts";
-import { answerFromRecord, RecordedReplies, recordReply } from "./recorded-replies.ts";
-import { Turn, type Conclusion, type TurnEffect } from "./turn.ts";
+import { PendingWrite, type WriteOwner } from "./pending-write.ts";
+import { RecordedReplies, recordReply } from "./recorded-replies.ts";
+import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
+import type { TurnEffect } from "./turn-effect.ts";
 
 /** Where an activation is in its life. */
 export type Phase = "activating" | "active" | "hibernated" | "deactivating" | "gone";
@@ -65,7 +68,7 @@ export interface ActivationHost {
 }
 
 /** One object in memory. */
-export class Activation implements CallHolder {
+export class Activation implements CallHolder, TurnObject, WriteOwner {
   readonly address: Address;
   readonly type: ObjectType;
   readonly state: ObjectState;
@@ -74,8 +77,10 @@ export class Activation implements CallHolder {
   lastUsedMs: number;
   #phase: Phase = "activating";
   #running: Turn | null = null;
+  /** The call of the running turn; null for `afterLoad`. */
+  #runningCall: Call | null = null;
   // Made when they are needed: an idle object has none of them.
-  #reading: Set<Turn> | null = null;
+  #reading: Map<Turn, Call> | null = null;
   #mailbox: Mailbox | null = null;
   #replies: RecordedReplies | null = null;
 
@@ -89,6 +94,10 @@ export class Activation implements CallHolder {
 
   get phase(): Phase {
     return this.#phase;
+  }
+
+  get stateVersion(): number {
+    return this.type.codec.version;
   }
 
   /** Whether nothing waits, runs, or is being written. */
@@ -120,12 +129,12 @@ export class Activation implements CallHolder {
       this.state.adopt(stored);
       if (this.type.afterLoad !== null) await this.#runAfterLoad(this.type.afterLoad);
     } catch (error) {
-      if (this.#phase === "activating" || this.#phase === "active")
-        this.#leaveWith(activationError(this.address, error));
+      if (this.#phase === "activating" || this.#phase === "active") this.#leaveWith(notActivated(this.address, error));
       return;
     }
     if (this.#phase !== "activating") return;
     this.#enter("active");
+    // What only reads need not wait for the turns before it.
     for (const call of this.#mailbox?.reads() ?? []) {
       this.#mailbox?.remove(call);
       this.#startRead(call);
@@ -140,14 +149,7 @@ export class Activation implements CallHolder {
     turn.over = true;
     this.#running = null;
     if (turn.lost !== null) throw turn.lost;
-    if (!conclusion.ok) {
-      const { message, reason } = conclusion.error;
-      throw new DurableObjectError("ACTIVATION_FAILED", `${message}. The object was not activated.`, {
-        address: this.address,
-        reason,
-        cause: conclusion.error,
-      });
-    }
+    if (!conclusion.ok) throw activationFailed(this.address, conclusion.error);
     // Its commit is waited for here, so that calls build on it like on any committed state.
     await this.#write(turn, conclusion.head, conclusion.effects)?.durable();
   }
@@ -157,19 +159,31 @@ export class Activation implements CallHolder {
   /** Takes a call: runs it now if it can run now, else lets it wait. */
   accept(call: Call, nowMs: number): void {
     this.lastUsedMs = nowMs;
-    if (this.#phase === "hibernated") {
-      this.state.wake();
-      this.#enter("active");
-    }
     call.holder = this;
-    if (call.idempotency !== null && !this.#claim(call)) return;
+    if (this.#phase === "hibernated" && !this.#wake(call)) return;
+    if (call.idempotency !== null && !call.operation.isRead && !this.#claim(call, call.idempotency)) return;
     if (this.#phase === "active" && call.operation.isRead) {
       this.#startRead(call);
     } else if ((this.#mailbox === null || this.#mailbox.size === 0) && this.#canStart(call)) {
       this.#start(call);
+      this.#goOn();
     } else {
       this.#enqueue(call);
     }
+  }
+
+  /** A schema may refuse today what it let pass yesterday: then the object leaves, as if it failed to load. */
+  #wake(call: Call): boolean {
+    try {
+      this.state.wake();
+    } catch (error) {
+      const failure = notActivated(this.address, error);
+      this.#leaveWith(failure);
+      call.reject(failure);
+      return false;
+    }
+    this.#enter("active");
+    return true;
   }
 
   #enqueue(call: Call): void {
@@ -178,12 +192,7 @@ export class Activation implements CallHolder {
       this.#mailbox.push(call);
       return;
     }
-    const error = new DurableObjectError(
-      "MAILBOX_FULL",
-      `${formatAddress(this.address)} has ${this.#mailbox.size} calls waiting and takes no more. Try again later, or raise mailboxLimit.`,
-      { address: this.address },
-    );
-    this.answer(call, error);
+    this.answer(call, mailboxFull(this.address, this.#mailbox.size));
   }
 
   /** Takes back a call that waits; called when its caller gives up. */
@@ -194,30 +203,44 @@ export class Activation implements CallHolder {
   }
 
   #canStart(call: Call): boolean {
-    if (this.#running !== null || this.#phase !== "active" || call.lookingUp) return false;
+    if (this.#running !== null || this.#phase !== "active" || call.lookingUp !== null) return false;
     if (this.state.newestWrite === null) return true;
     return call.operation.pace === "sync" && this.state.inFlight?.inDoubt !== true;
   }
 
-  /** Starts the calls that wait, as far as they can start. */
-  #pump(): void {
+  /** Goes on after something ended: with the calls that wait, as far as they can start, or by leaving. */
+  #goOn(): void {
     const mailbox = this.#mailbox;
-    if (mailbox === null) return;
-    for (let call = mailbox.first(); call !== null && this.#canStart(call); call = mailbox.first()) {
-      mailbox.remove(call);
-      this.#start(call);
+    if (mailbox !== null) {
+      for (let call = mailbox.first(); call !== null && this.#canStart(call); call = mailbox.first()) {
+        mailbox.remove(call);
+        this.#start(call);
+      }
+    }
+    if (this.#phase === "deactivating") {
+      if (this.state.newestWrite === null && this.#running === null) this.#leave();
+    } else if (this.host.isDraining) {
+      this.leaveIfIdle();
     }
   }
 
+  /** Runs a turn; one that is asynchronous goes on by itself when it is over. */
   #start(call: Call): void {
     const { state } = this;
     const turn = new Turn(this, call.operation, call.caller, call.deadline, state.head, state.newestWrite);
     this.#running = turn;
+    this.#runningCall = call;
     call.turn = turn;
     if (call.stage === "waiting") call.stage = "running";
     const conclusion = turn.run(call.args);
-    if (conclusion instanceof Promise) void conclusion.then((concluded) => this.#finish(call, turn, concluded));
-    else this.#finish(call, turn, conclusion);
+    if (conclusion instanceof Promise) {
+      void conclusion.then((concluded) => {
+        this.#finish(call, turn, concluded);
+        this.#goOn();
+      });
+    } else {
+      this.#finish(call, turn, conclusion);
+    }
   }
 
   #startRead(call: Call): void {
@@ -226,7 +249,7 @@ export class Activation implements CallHolder {
     call.stage = "running";
     const conclusion = turn.run(call.args);
     if (conclusion instanceof Promise) {
-      (this.#reading ??= new Set()).add(turn);
+      (this.#reading ??= new Map<Turn, Call>()).set(turn, call);
       void conclusion.then((concluded) => this.#finishRead(call, turn, concluded));
     } else {
       this.#finishRead(call, turn, conclusion);
@@ -243,7 +266,10 @@ export class Activation implements CallHolder {
 
   #finish(call: Call, turn: Turn, conclusion: Conclusion): void {
     turn.over = true;
-    if (this.#running === turn) this.#running = null;
+    if (this.#running === turn) {
+      this.#running = null;
+      this.#runningCall = null;
+    }
     if (turn.lost === null) {
       conclude(call, conclusion);
       if (conclusion.ok) {
@@ -260,34 +286,25 @@ export class Activation implements CallHolder {
     } else {
       this.answer(call, turn.lost);
     }
-    this.#goOn();
-  }
-
-  /** Goes on after something ended: with the next call, or by leaving. */
-  #goOn(): void {
-    if (this.#phase === "deactivating" && this.state.newestWrite === null && this.#running === null) {
-      this.#leave();
-      return;
-    }
-    this.#pump();
-    if (this.host.isDraining) this.leaveIfIdle();
   }
 
   /** Has what a turn came to written, and returns the write; null if there is nothing to write. */
-  #write(turn: Turn, head: Turn["base"], effects: readonly TurnEffect[]): PendingWrite | null {
+  #write(turn: Turn, head: AdmittedState, effects: readonly TurnEffect[]): PendingWrite | null {
     const stateChanged = head !== turn.base;
     if (!stateChanged && effects.length === 0) return null;
     const { exists } = this.state;
-    if (effects.some(({ change }) => change === "destroy")) this.#enter("deactivating");
-    // Nothing is stored: there is nothing to delete and no alarm to call off.
-    if (!exists && (this.#phase === "deactivating" || (!stateChanged && effects.every(isCancellation)))) return null;
+    const destroys = effects.some(({ change }) => change === "destroy");
+    // Where nothing is stored there is nothing to delete and no alarm to call off.
+    if (!exists && (destroys || (!stateChanged && effects.every(isCancellation)))) return null;
+    if (destroys) this.#enter("deactivating");
     let write = this.state.gathering;
     if (write === null) {
       write = new PendingWrite(this, head);
       this.state.gather(write);
       this.host.commit(write);
     }
-    write.add(head, stateChanged, effects);
+    // The first write of an object stores its state, also when that is the initial one.
+    write.add(head, stateChanged || !exists, effects);
     return write;
   }
 
@@ -301,46 +318,27 @@ export class Activation implements CallHolder {
   // ——— Idempotency ———
 
   /** Whether the call has to run: it is the first under its key, as far as this process knows. */
-  #claim(call: Call): boolean {
-    const claim = call.idempotency;
-    if (claim === null || call.operation.isRead) return true;
-    this.#replies ??= new RecordedReplies();
-    if (!this.#replies.claim(call, claim)) return false;
-    const neverWritten = this.#phase === "active" && this.state.revision === 0;
-    if (!neverWritten) {
-      call.lookingUp = true;
-      void this.#lookUp(call, claim.key);
-    }
-    return true;
-  }
-
-  async #lookUp(call: Call, key: string): Promise<void> {
-    let found: RecordedReply | null = null;
-    let failure: DurableObjectError | null = null;
-    try {
-      found = await this.host.store.findReply(this.address, key, this.host.environment.now());
-    } catch (error) {
-      failure = loadError(this.address, `the idempotency key ${JSON.stringify(key)} could not be looked up`, error);
-    }
-    // It may have been withdrawn, or moved to the next activation, which looks up for itself.
-    if (call.holder !== this || !call.lookingUp) return;
-    call.lookingUp = false;
-    if (failure !== null || found !== null) {
-      this.#mailbox?.remove(call);
-      this.#forgetClaim(call, found);
-      if (failure !== null) call.reject(failure);
-      else if (found !== null) answerFromRecord(call, found);
-    }
-    this.#goOn();
+  #claim(call: Call, claim: IdempotencyClaim): boolean {
+    this.#replies ??= new RecordedReplies(this.address, this.host, (looked, answered) => {
+      if (answered) this.#mailbox?.remove(looked);
+      this.#goOn();
+    });
+    // While it is being loaded, nobody knows yet whether anything was ever written.
+    const mayBeStored = this.#phase !== "active" || this.state.revision > 0;
+    return this.#replies.claim(call, claim, mayBeStored);
   }
 
   #forgetClaim(call: Call, reply: RecordedReply | null): void {
-    if (call.idempotency === null) return;
-    call.lookingUp = false;
-    this.#replies?.finished(call, call.idempotency.key, reply);
+    if (call.idempotency !== null) this.#replies?.finished(call, call.idempotency.key, reply);
   }
 
   // ——— What the committer reports ———
+
+  sending(write: PendingWrite): number | null {
+    if (this.state.gathering !== write) return null;
+    this.state.sending(write);
+    return this.state.revision;
+  }
 
   committed(write: PendingWrite): void {
     this.state.committed(write);
@@ -352,13 +350,11 @@ export class Activation implements CallHolder {
   /** Nothing of the write was applied: back to the last committed state, with all that was built on it. */
   rejected(write: PendingWrite, error: DurableObjectError): void {
     const dropped = this.state.rollBack();
-    const built = new DurableObjectError(
-      "COMMIT_FAILED",
-      `${formatAddress(this.address)}: the call ran on a state that could not be committed. Nothing of it was kept. (${error.message})`,
-      { address: this.address, cause: error, outcome: error.outcome },
-    );
+    const built = builtOnLost(this.address, error);
     const turn = this.#running;
-    if (turn !== null && turn.basis !== null && dropped.includes(turn.basis)) lose(turn, built);
+    if (turn !== null && turn.basis !== null && dropped.includes(turn.basis)) {
+      this.#lose(turn, this.#runningCall, built);
+    }
     if (this.#phase === "deactivating") this.#enter("active");
     for (const each of dropped) each.reject(each === write ? error : built);
     this.#goOn();
@@ -366,15 +362,18 @@ export class Activation implements CallHolder {
 
   /** The store has another revision than this activation knows: what is in memory counts for nothing. */
   stale(): void {
-    const error = new DurableObjectError(
-      "STALE_REVISION",
-      `${formatAddress(this.address)} was changed by somebody else: its revision in the store is not ${this.state.revision}. The call was not applied; the object is loaded afresh.`,
-      { address: this.address },
-    );
+    const error = staleRevision(this.address, this.state.revision);
     const dropped = this.state.rollBack();
-    if (this.#running !== null) lose(this.#running, error);
+    if (this.#running !== null) this.#lose(this.#running, this.#runningCall, error);
     for (const each of dropped) each.reject(error);
     this.#leave();
+  }
+
+  /** What a turn saw is lost, or its object is: whatever it comes to counts for nothing, and that is certain now. */
+  #lose(turn: Turn, call: Call | null, error: DurableObjectError): void {
+    turn.lost = error;
+    turn.abort(error);
+    if (call !== null) this.answer(call, error);
   }
 
   // ——— Sleeping and leaving ———
@@ -387,6 +386,11 @@ export class Activation implements CallHolder {
     this.#reading = null;
     this.#replies = null;
     this.#enter("hibernated");
+  }
+
+  /** Finds a next state fit to be stored, or throws. */
+  admit(base: AdmittedState, next: unknown): AdmittedState {
+    return this.state.admit(base, next);
   }
 
   /** Starts no more turns, and leaves when the turn that asks for it is over. */
@@ -406,7 +410,7 @@ export class Activation implements CallHolder {
     this.#enter("gone");
     for (const call of waiting) {
       call.holder = null;
-      call.lookingUp = false;
+      call.lookingUp = null;
     }
     this.host.left(this, waiting);
   }
@@ -416,8 +420,8 @@ export class Activation implements CallHolder {
     if (this.#phase === "gone") return;
     const { inFlight } = this.state;
     const dropped = this.state.rollBack();
-    if (this.#running !== null) lose(this.#running, error);
-    for (const turn of this.#reading ?? []) lose(turn, error);
+    if (this.#running !== null) this.#lose(this.#running, this.#runningCall, error);
+    for (const [turn, call] of this.#reading ?? []) this.#lose(turn, call, error);
     this.#leaveWith(error);
     for (const each of dropped) each.reject(each === inFlight ? inFlightError : error);
   }
@@ -435,23 +439,6 @@ function conclude(call: Call, conclusion: Conclusion): void {
   else call.failure = conclusion.error;
 }
 
-/** The state a turn saw is lost: its conclusion counts for nothing, and it is told so. */
-function lose(turn: Turn, error: DurableObjectError): void {
-  turn.lost = error;
-  turn.abort(error);
-}
-
 function isCancellation({ change }: TurnEffect): boolean {
   return change === "cancel" || change === "cancelAll";
-}
-
-function activationError(address: Address, error: unknown): DurableObjectError {
-  return error instanceof DurableObjectError ? error : loadError(address, "the object could not be loaded", error);
-}
-
-function loadError(address: Address, what: string, error: unknown): DurableObjectError {
-  return new DurableObjectError("LOAD_FAILED", `${formatAddress(address)}: ${what}: ${messageOf(error)}`, {
-    address,
-    cause: error,
-  });
 }

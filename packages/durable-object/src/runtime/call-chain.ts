@@ -3,33 +3,48 @@
  * can never be answered, so it is refused at once, with the chain in the message.
  */
 
-import { formatAddress } from "../core/address.ts";
+import { formatAddress, type Address } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
-import type { Call } from "./call.ts";
-import type { Turn } from "./turn.ts";
 
 const longestChain = 32;
 
-/** Whether a call would wait for a turn that waits for it, or has come too far. */
-export function chainProblem(call: Call, caller: Turn): DurableObjectError | null {
-  const { address } = call;
+/** A link of the chain: a turn, and the turn whose call it answers. */
+export interface ChainLink {
+  readonly address: Address;
+  readonly operation: { readonly name: string; readonly isRead: boolean };
+  /** The turn whose handler made the call, or null if it came from outside. */
+  readonly caller: ChainLink | null;
+  /** A turn that is over waits for nothing; what it started may call whom it likes. */
+  readonly over: boolean;
+  /** The deadline of the call in monotonic ms; calls made from here end with it. */
+  readonly deadline: number;
+  /** Resolves when the state this turn saw is durable; null if it was when the turn started. */
+  readonly basis: { durable(): Promise<void> } | null;
+}
+
+/** Why a call from `caller` may not be made, or null. */
+export function chainProblem(
+  address: Address,
+  operation: { readonly name: string; readonly isRead: boolean },
+  caller: ChainLink,
+): DurableObjectError | null {
   const chain: string[] = [];
   let cycle = false;
-  for (let turn: Turn | null = caller; turn !== null; turn = turn.caller) {
-    // A turn that is over waits for nothing; what it started may call whom it likes.
-    if (turn.over) break;
-    chain.unshift(`${formatAddress(turn.address)}.${turn.operation.name}`);
-    const sameObject =
-      turn.address.id === address.id && turn.address.type === address.type && turn.address.tenant === address.tenant;
-    // A read waits for nobody and nobody waits for it.
-    if (sameObject && !turn.operation.isRead && !call.operation.isRead) cycle = true;
+  for (let link: ChainLink | null = caller; link !== null && !link.over; link = link.caller) {
+    chain.unshift(`${formatAddress(link.address)}.${link.operation.name}`);
+    // A read waits for nobody's turn, and nobody's turn waits for it.
+    if (!link.operation.isRead && !operation.isRead && isSame(link.address, address)) cycle = true;
   }
   if (!cycle && chain.length < longestChain) return null;
-  const path = [...chain, `${formatAddress(address)}.${call.operation.name}`].join(" → ");
+  const path = [...chain, `${formatAddress(address)}.${operation.name}`].join(" → ");
   const what = cycle
     ? `would wait for itself: ${path}. Return first and call later, or make one of them a read()`
     : `is the ${chain.length + 1}th in a chain of calls, and at most ${longestChain} are allowed: ${path}`;
-  return new DurableObjectError("CALL_CYCLE", `${formatAddress(address)}: the call ${call.operation.name} ${what}.`, {
+  return new DurableObjectError("CALL_CYCLE", `${formatAddress(address)}: the call ${operation.name} ${what}.`, {
     address,
   });
+}
+
+function isSame(a: Address, b: Address): boolean {
+  return a.id === b.id && a.type === b.type && a.tenant === b.tenant;
 }

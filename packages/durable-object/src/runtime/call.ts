@@ -11,8 +11,7 @@ import { DurableObjectError, type ErrorCode, type FailureOutcome } from "../core
 import type { RecordedReply } from "../ports/object-store.ts";
 import type { Expiring } from "./deadlines.ts";
 import type { Operation } from "./operation.ts";
-import type { PendingWrite } from "./pending-write.ts";
-import type { Turn } from "./turn.ts";
+import type { ChainLink } from "./call-chain.ts";
 
 /** Where a call stands, as its caller sees it. */
 export type CallStage = "waiting" | "running" | "committing" | "settled";
@@ -47,19 +46,20 @@ export class Call implements Expiring {
   readonly operation: Operation;
   readonly deadline: number;
   /** The turn that makes this call, or null if it comes from outside. */
-  readonly caller: Turn | null;
+  readonly caller: ChainLink | null;
   readonly promise: Promise<unknown>;
   args: readonly unknown[];
   idempotency: IdempotencyClaim | null = null;
-  /** Whether it may not start yet because its idempotency key is being looked up. */
-  lookingUp = false;
+  /** Who looks up its idempotency key; until that is done it may not start. */
+  lookingUp: object | null = null;
   /** Calls under the same idempotency key that get the same answer. */
   followers: Call[] | null = null;
   /** Who holds it while it waits. */
   holder: CallHolder | null = null;
-  turn: Turn | null = null;
+  /** The turn it runs in, once it does. */
+  turn: { abort(error: DurableObjectError): void } | null = null;
   /** The write its reply waits for. */
-  write: PendingWrite | null = null;
+  write: { readonly inDoubt: boolean } | null = null;
   /** What that write records under its idempotency key, if it changes anything. */
   record: RecordedReply | null = null;
   /** The answer, once the turn is over. */
@@ -77,7 +77,7 @@ export class Call implements Expiring {
     operation: Operation,
     args: readonly unknown[],
     deadline: number,
-    caller: Turn | null,
+    caller: ChainLink | null,
     observer: CallObserver,
   ) {
     this.address = address;

@@ -12,7 +12,7 @@ import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
 import { utf8Length } from "../core/json.ts";
 import { StoreFailure, type CommitResult, type ObjectWrite, type OpenObjectStore } from "../ports/object-store.ts";
-import { deletes, publishWarning, saves, type StorageContext } from "../telemetry/channels.ts";
+import { publishWarning } from "../telemetry/channels.ts";
 import type { PendingWrite } from "./pending-write.ts";
 
 const longestBatch = 1_024;
@@ -28,7 +28,6 @@ interface Sent {
 /** What the committer is given. */
 export interface CommitterOptions {
   readonly store: OpenObjectStore;
-  readonly storeName: string;
   readonly environment: Environment;
   /** The largest state, in bytes of JSON. */
   readonly maxStateBytes: number;
@@ -42,7 +41,6 @@ export class Committer {
   #gathering: PendingWrite[] = [];
   #phase: "idle" | "gathering" | "sending" | "closed" = "idle";
   #number: number;
-  #idleWatchers: (() => void)[] = [];
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -55,16 +53,9 @@ export class Committer {
     if (this.#phase === "idle") this.#gather();
   }
 
-  /** Resolves when nothing is on its way. */
-  settled(): Promise<void> {
-    if (this.#phase === "idle" || this.#phase === "closed") return Promise.resolve();
-    return new Promise((resolve) => this.#idleWatchers.push(resolve));
-  }
-
   /** Sends nothing any more. */
   close(): void {
     this.#phase = "closed";
-    this.#wakeWatchers();
   }
 
   #gather(): void {
@@ -77,20 +68,17 @@ export class Committer {
   async #sendGathered(): Promise<void> {
     this.#phase = "sending";
     await this.#send(this.#closeBatch());
-    // It may have been closed meanwhile.
-    if ((this.#phase as string) !== "sending") return;
+    if (!this.#isSending) return;
     if (this.#gathering.length > 0) {
       this.#gather();
     } else {
       this.#phase = "idle";
-      this.#wakeWatchers();
     }
   }
 
-  #wakeWatchers(): void {
-    const watchers = this.#idleWatchers;
-    this.#idleWatchers = [];
-    for (const wake of watchers) wake();
+  /** Asked after every wait: it may have been closed meanwhile. */
+  get #isSending(): boolean {
+    return this.#phase === "sending";
   }
 
   /** Takes what has gathered, as far as it fits into one batch, in the form the store is given. */
@@ -101,27 +89,35 @@ export class Committer {
     let weight = 0;
     while (taken < gathered.length && batch.length < longestBatch && weight < heaviestBatch) {
       const pending = gathered[taken++] as PendingWrite;
+      const baseRevision = pending.owner.sending(pending);
       // Dropped while it gathered: its calls have their answers.
-      if (pending.activation.state.gathering !== pending) continue;
-      const write = pending.toObjectWrite(pending.activation.state.revision);
-      const tooLarge = this.#tooLarge(write);
-      if (tooLarge !== null) {
-        pending.activation.rejected(pending, tooLarge);
-        continue;
+      if (baseRevision === null) continue;
+      const write = this.#serialise(pending, baseRevision);
+      if (write instanceof DurableObjectError) {
+        pending.owner.rejected(pending, write);
+      } else {
+        weight += write.state?.length ?? 0;
+        batch.push({ pending, write });
       }
-      pending.activation.state.sending(pending);
-      weight += write.state?.length ?? 0;
-      batch.push({ pending, write });
     }
     this.#gathering = taken === gathered.length ? [] : gathered.slice(taken);
     return batch;
   }
 
-  #tooLarge({ state, address }: ObjectWrite): DurableObjectError | null {
+  /** The write as the store takes it, or why its state cannot be stored. */
+  #serialise(pending: PendingWrite, baseRevision: number): ObjectWrite | DurableObjectError {
+    const { address } = pending.owner;
     const { maxStateBytes } = this.#options;
-    if (state === null || state.length * 3 <= maxStateBytes) return null;
-    const bytes = utf8Length(state);
-    if (bytes <= maxStateBytes) return null;
+    let write: ObjectWrite;
+    try {
+      write = pending.toObjectWrite(baseRevision);
+    } catch (cause) {
+      const message = `${formatAddress(address)}: the state cannot be written as JSON: ${messageOf(cause)}`;
+      return new DurableObjectError("INVALID_STATE", message, { address, cause });
+    }
+    if (write.state === null || write.state.length * 3 <= maxStateBytes) return write;
+    const bytes = utf8Length(write.state);
+    if (bytes <= maxStateBytes) return write;
     return new DurableObjectError(
       "STATE_TOO_LARGE",
       `${formatAddress(address)}: the state has ${bytes} bytes of JSON, and at most ${maxStateBytes} are allowed. Nothing was saved. Split the object, or raise maxStateBytes.`,
@@ -132,30 +128,27 @@ export class Committer {
   /** Sends a batch until its fate is known, and tells every activation its part. */
   async #send(batch: readonly Sent[]): Promise<void> {
     if (batch.length === 0) return;
-    const contexts = this.#publishStart(batch);
     const outcome = await this.#commit(batch);
     if (outcome === null) return;
     if (!(outcome instanceof StoreFailure)) {
       this.#number += 1;
-      this.#publishEnd(contexts, null);
       const stale = new Set(outcome.stale);
       batch.forEach(({ pending }, index) => {
-        if (stale.has(index)) pending.activation.stale();
-        else pending.activation.committed(pending);
+        if (stale.has(index)) pending.owner.stale();
+        else pending.owner.committed(pending);
       });
       return;
     }
-    this.#publishEnd(contexts, outcome);
+    for (const { pending } of batch) pending.inDoubt = false;
     if (outcome.kind === "lost") {
       this.#phase = "closed";
       this.#options.onLost(outcome);
-      this.#wakeWatchers();
     } else if (outcome.kind === "refused" && batch.length > 1) {
       const middle = batch.length >> 1;
       await this.#send(batch.slice(0, middle));
-      if (this.#phase === "sending") await this.#send(batch.slice(middle));
+      if (this.#isSending) await this.#send(batch.slice(middle));
     } else {
-      for (const { pending } of batch) pending.activation.rejected(pending, commitError(pending, outcome));
+      for (const { pending } of batch) pending.owner.rejected(pending, commitError(pending, outcome));
     }
   }
 
@@ -173,35 +166,14 @@ export class Committer {
         const message = `Commit ${commit.number} of ${batch.length} objects is in doubt and is sent again: ${messageOf(error)}`;
         publishWarning({ warning: "commit-in-doubt", message, cause: error });
         await new Promise<void>((resolve) => environment.after(Math.min(20 * 2 ** attempt, 1_000), resolve));
-        if (this.#phase === "closed") return null;
+        if (!this.#isSending) return null;
       }
-    }
-  }
-
-  #publishStart(batch: readonly Sent[]): StorageContext[] | null {
-    if (!saves.isHeard && !deletes.isHeard) return null;
-    const { storeName: store, environment } = this.#options;
-    const systemTimeMs = environment.now();
-    return batch.map(({ write: { address, deleted } }) => {
-      const { tenant, type, id } = address;
-      const context = { store, tenant, type, id, systemTimeMs, deleted };
-      (deleted ? deletes : saves).start(context);
-      return context;
-    });
-  }
-
-  #publishEnd(contexts: StorageContext[] | null, failure: StoreFailure | null): void {
-    const now = this.#options.environment.now();
-    for (const context of contexts ?? []) {
-      const channel = (context as { deleted?: boolean }).deleted === true ? deletes : saves;
-      if (failure === null) channel.stop(context, now);
-      else channel.fail(context, now, failure);
     }
   }
 }
 
 function commitError(pending: PendingWrite, failure: StoreFailure): DurableObjectError {
-  const { address } = pending.activation;
+  const { address } = pending.owner;
   const code = failure.kind === "full" ? failure.code : "COMMIT_FAILED";
   return new DurableObjectError(
     code,

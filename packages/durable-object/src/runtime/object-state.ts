@@ -18,8 +18,10 @@ export class ObjectState {
   readonly #codec: StateCodec;
   readonly #freeze: boolean;
   #revision = 0;
+  /** Whether a state is stored; a deleted object has a revision and none. */
+  #isStored = false;
   #durable: AdmittedState | null = null;
-  /** The stored form of the durable state while it is asleep; null if no state was ever written. */
+  /** The stored form of the durable state while it is asleep; null if none is stored. */
   #text: string | null = null;
   #inFlight: PendingWrite | null = null;
   #gathering: PendingWrite | null = null;
@@ -58,21 +60,23 @@ export class ObjectState {
     return this.newestWrite?.head ?? this.durable;
   }
 
-  /** Whether anything is stored, or is about to be. */
+  /** Whether a state is stored, or is about to be. */
   get exists(): boolean {
-    return this.#revision > 0 || this.newestWrite !== null;
+    const write = this.newestWrite;
+    return write === null ? this.#isStored : !write.destroyed;
   }
 
-  /** The committed state in its stored form, as text; null if no state was ever written. */
+  /** The committed state in its stored form, as text; null if none is stored. */
   get committedText(): string | null {
     if (this.#durable === null) return this.#text;
-    return this.#revision === 0 ? null : JSON.stringify(this.#durable.stored);
+    return this.#isStored ? JSON.stringify(this.#durable.stored) : null;
   }
 
   /** @throws {@link DurableObjectError} `STATE_UNREADABLE` or `STATE_TOO_NEW` */
   adopt(stored: StoredObject | null): void {
     this.#durable = this.#revive(stored?.state ?? null, stored?.stateVersion ?? this.#codec.version);
     this.#revision = stored?.revision ?? 0;
+    this.#isStored = stored !== null && stored.state !== null;
   }
 
   /** Replaces the live state by its text. */
@@ -105,6 +109,7 @@ export class ObjectState {
     this.#inFlight = null;
     this.#durable = write.head;
     this.#revision += 1;
+    this.#isStored = !write.destroyed;
   }
 
   /** Back to the last committed state. Returns the writes that are dropped, the older one first. */

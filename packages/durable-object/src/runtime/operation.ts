@@ -7,7 +7,8 @@ import type { AnyDefinition } from "../object/define-object.ts";
 import { argumentsSchema, readOnly, written, type HandlerMarks } from "../object/handler.ts";
 import type { Schema } from "../object/schema.ts";
 import type { StateCodec } from "../object/state-codec.ts";
-import type { Turn } from "./turn.ts";
+import type { StoredAlarm } from "../ports/object-store.ts";
+import type { Address } from "../core/address.ts";
 
 /**
  * How far a turn may run ahead of the disk. A `sync` operation may run on a state whose commit is in
@@ -17,6 +18,16 @@ import type { Turn } from "./turn.ts";
  */
 export type Pace = "sync" | "async" | "unproven";
 
+/** What an operation is given: a handler sees it as its `Context`, the library's own operations as this. */
+export interface OperationContext {
+  readonly address: Address;
+  readonly state: unknown;
+  /** The alarms that are stored. */
+  storedAlarms(): Promise<readonly StoredAlarm[]>;
+  /** Has the object leave memory when this turn is over. */
+  leave(): void;
+}
+
 /** Something a call can ask of an object. */
 export interface Operation {
   readonly name: string;
@@ -25,7 +36,7 @@ export interface Operation {
   readonly schema: Schema | null;
   pace: Pace;
   /** Runs it; returns an outcome or a promise of one. */
-  readonly run: (turn: Turn, args: readonly unknown[]) => unknown;
+  readonly run: (context: OperationContext, args: readonly unknown[]) => unknown;
 }
 
 /** An object type as the engine uses it: the definition, with its handlers in a map. */
@@ -43,16 +54,16 @@ export interface ObjectType {
 // eslint-disable-next-line typescript/no-empty-function -- only its constructor matters
 const AsyncFunction: unknown = (async () => {}).constructor;
 
-type Handler = HandlerMarks & ((context: Turn, ...args: readonly unknown[]) => unknown);
+type Handler = HandlerMarks & ((context: OperationContext, ...args: readonly unknown[]) => unknown);
 
 function handlerOperation(name: string, handler: Handler): Operation {
-  const fn = (handler[written] ?? handler) as (context: Turn, ...args: readonly unknown[]) => unknown;
+  const fn = (handler[written] ?? handler) as (context: OperationContext, ...args: readonly unknown[]) => unknown;
   return {
     name,
     isRead: handler[readOnly] === true,
     schema: handler[argumentsSchema] ?? null,
     pace: fn.constructor === AsyncFunction ? "async" : "unproven",
-    run: (turn, args) => (args.length === 1 ? fn(turn, args[0]) : fn(turn, ...args)),
+    run: (context, args) => (args.length === 1 ? fn(context, args[0]) : fn(context, ...args)),
   };
 }
 

@@ -77,10 +77,11 @@ function count(name: string, value: number | undefined, fallback: number): numbe
  * @throws {@link DurableObjectError} `INVALID_OPTION`
  */
 export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
-  const { objects, store } = options;
-  if (!Array.isArray(objects)) throw invalid("objects must be a list of definitions made by defineObject.");
+  const { store } = options;
+  const objects: readonly AnyDefinition[] = options.objects;
+  if (!Array.isArray(objects as unknown)) throw invalid("objects must be a list of definitions made by defineObject.");
   const types = new Set<string>();
-  for (const definition of objects as readonly AnyDefinition[]) {
+  for (const definition of objects) {
     if (typeof definition?.type !== "string" || typeof definition.codec !== "object") {
       throw invalid("objects must be a list of definitions made by defineObject.");
     }

@@ -7,19 +7,34 @@
  * calls are released, or none of it is and they are rejected.
  */
 
+import type { Address } from "../core/address.ts";
 import type { DurableObjectError } from "../core/errors.ts";
 import type { AdmittedState } from "../object/state-codec.ts";
 import type { AlarmChange, ObjectWrite, RecordedReply } from "../ports/object-store.ts";
-import type { Activation } from "./activation.ts";
 import type { Call } from "./call.ts";
-import type { TurnEffect } from "./turn.ts";
+import type { TurnEffect } from "./turn-effect.ts";
 
 const noReplies: readonly RecordedReply[] = Object.freeze([]);
 const noAlarms: readonly AlarmChange[] = Object.freeze([]);
 
+/** The object a write belongs to, as far as a write and the committer know it. */
+export interface WriteOwner {
+  readonly address: Address;
+  readonly stateVersion: number;
+  /** Gives a call its answer: what its turn came to, or the error that took it away. */
+  answer(call: Call, error: DurableObjectError | null): void;
+  /** The write is about to leave. Returns the revision it is built on; null if it was dropped meanwhile. */
+  sending(write: PendingWrite): number | null;
+  committed(write: PendingWrite): void;
+  /** Nothing of the write was applied. */
+  rejected(write: PendingWrite, error: DurableObjectError): void;
+  /** The store has another revision than the one the write is built on. */
+  stale(): void;
+}
+
 /** What one object has to write. */
 export class PendingWrite {
-  readonly activation: Activation;
+  readonly owner: WriteOwner;
   /** The newest state. */
   head: AdmittedState;
   /** Whether the store has been asked and nobody knows what it did. */
@@ -31,10 +46,12 @@ export class PendingWrite {
   #alarms: Map<string, AlarmChange> | null = null;
   #replies: RecordedReply[] | null = null;
   readonly #calls: Call[] = [];
+  /** Null until its fate is known. */
+  #fate: "durable" | DurableObjectError | null = null;
   #watchers: { resolve: () => void; reject: (error: DurableObjectError) => void }[] | null = null;
 
-  constructor(activation: Activation, head: AdmittedState) {
-    this.activation = activation;
+  constructor(owner: WriteOwner, head: AdmittedState) {
+    this.owner = owner;
     this.head = head;
   }
 
@@ -85,10 +102,10 @@ export class PendingWrite {
   /** The write as the store takes it. Called once, when the batch is closed. */
   toObjectWrite(baseRevision: number): ObjectWrite {
     return {
-      address: this.activation.address,
+      address: this.owner.address,
       baseRevision,
       state: this.#stateChanged ? JSON.stringify(this.head.stored) : null,
-      stateVersion: this.activation.type.codec.version,
+      stateVersion: this.owner.stateVersion,
       deleted: this.#destroyed,
       cancelAllAlarms: this.#cancelAll,
       alarms: this.#alarms === null ? noAlarms : [...this.#alarms.values()],
@@ -97,17 +114,23 @@ export class PendingWrite {
   }
 
   /** Resolves when this write is durable; rejects if it is lost. */
-  durable(): Promise<void> {
-    return new Promise((resolve, reject) => (this.#watchers ??= []).push({ resolve, reject }));
+  async durable(): Promise<void> {
+    if (this.#fate === "durable") return;
+    if (this.#fate !== null) throw this.#fate;
+    await new Promise<void>((resolve, reject) => (this.#watchers ??= []).push({ resolve, reject }));
   }
 
+  /** It is durable: everybody who waits for it goes on. */
   release(): void {
-    for (const call of this.#calls) this.activation.answer(call, null);
+    this.#fate = "durable";
+    for (const call of this.#calls) this.owner.answer(call, null);
     for (const watcher of this.#watchers ?? []) watcher.resolve();
   }
 
+  /** It is lost. */
   reject(error: DurableObjectError): void {
-    for (const call of this.#calls) this.activation.answer(call, error);
+    this.#fate = error;
+    for (const call of this.#calls) this.owner.answer(call, error);
     for (const watcher of this.#watchers ?? []) watcher.reject(error);
   }
 }

@@ -6,9 +6,11 @@
  * harmless, and a failed call applied nothing.
  */
 
-import { formatAddress } from "../core/address.ts";
+import { formatAddress, type Address } from "../core/address.ts";
+import type { Environment } from "../core/environment.ts";
 import { DurableObjectError } from "../core/errors.ts";
-import type { RecordedReply } from "../ports/object-store.ts";
+import type { OpenObjectStore, RecordedReply } from "../ports/object-store.ts";
+import { loadFailed } from "./activation-errors.ts";
 import type { Call, IdempotencyClaim } from "./call.ts";
 
 const keptReplies = 256;
@@ -17,16 +19,34 @@ const replyKeptMs = 86_400_000;
 /** The longest result that is kept, in characters of JSON. */
 const longestKeptResult = 65_536;
 
-/** The idempotency keys of one object that are known in memory. */
+/** Where replies are looked up. */
+interface ReplySource {
+  readonly environment: Environment;
+  readonly store: Pick<OpenObjectStore, "findReply">;
+}
+
+/** The idempotency keys of one object. */
 export class RecordedReplies {
+  readonly #address: Address;
+  readonly #source: ReplySource;
+  readonly #lookedUp: (call: Call, answered: boolean) => void;
   readonly #underWay = new Map<string, Call>();
   readonly #applied = new Map<string, RecordedReply>();
 
+  /** @param lookedUp - hears that a call's key was looked up, and whether that answered it */
+  constructor(address: Address, source: ReplySource, lookedUp: (call: Call, answered: boolean) => void) {
+    this.#address = address;
+    this.#source = source;
+    this.#lookedUp = lookedUp;
+  }
+
   /**
-   * Claims the key of a call. True if this call is the first under its key and has to run. False if it was
-   * answered, or will be together with the call that holds the key.
+   * Claims the key of a call. True if this call is the first under its key and has to run; not before
+   * `lookingUp` is over. False if it was answered, or will be together with the call that holds the key.
+   *
+   * @param mayBeStored - whether the store may know the key
    */
-  claim(call: Call, { key, fingerprint }: IdempotencyClaim): boolean {
+  claim(call: Call, { key, fingerprint }: IdempotencyClaim, mayBeStored: boolean): boolean {
     const first = this.#underWay.get(key);
     if (first !== undefined) {
       if (first.idempotency?.fingerprint === fingerprint) (first.followers ??= []).push(call);
@@ -39,11 +59,33 @@ export class RecordedReplies {
       return false;
     }
     this.#underWay.set(key, call);
+    if (mayBeStored) {
+      call.lookingUp = this;
+      void this.#lookUp(call, key);
+    }
     return true;
+  }
+
+  async #lookUp(call: Call, key: string): Promise<void> {
+    let found: RecordedReply | null = null;
+    let failure: DurableObjectError | null = null;
+    try {
+      found = await this.#source.store.findReply(this.#address, key, this.#source.environment.now());
+    } catch (cause) {
+      failure = loadFailed(this.#address, `the idempotency key ${JSON.stringify(key)} could not be looked up`, cause);
+    }
+    // It may have been given up, or moved to the next activation, which looks up for itself.
+    if (call.lookingUp !== this) return;
+    call.lookingUp = null;
+    if (failure !== null || found !== null) this.finished(call, key, found);
+    if (failure !== null) call.reject(failure);
+    else if (found !== null) answerFromRecord(call, found);
+    this.#lookedUp(call, failure !== null || found !== null);
   }
 
   /** The call that held the key is over; `reply` is what was recorded, if anything was. */
   finished(call: Call, key: string, reply: RecordedReply | null): void {
+    if (call.lookingUp === this) call.lookingUp = null;
     if (this.#underWay.get(key) === call) this.#underWay.delete(key);
     if (reply === null) return;
     this.#applied.set(key, reply);
@@ -65,7 +107,7 @@ export function recordReply(call: Call, claim: IdempotencyClaim, nowMs: number):
 }
 
 /** Answers a repeated call with what the first one was answered. */
-export function answerFromRecord(call: Call, reply: RecordedReply): void {
+function answerFromRecord(call: Call, reply: RecordedReply): void {
   if (reply.fingerprint !== call.idempotency?.fingerprint) {
     call.reject(keyReused(call, reply.key));
   } else if (reply.result === null) {

@@ -14,10 +14,10 @@ import type { ActivationHost } from "./activation.ts";
 import type { ActivationTable } from "./activation-table.ts";
 import { Call, type CallObserver } from "./call.ts";
 import { copyArguments } from "./call-arguments.ts";
-import { chainProblem } from "./call-chain.ts";
+import { chainProblem, type ChainLink } from "./call-chain.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { ObjectType, Operation } from "./operation.ts";
-import { currentTurn, type Turn } from "./turn.ts";
+import { currentTurn } from "./turn.ts";
 
 const longestKey = 255;
 
@@ -27,7 +27,7 @@ export interface CallOptions {
   readonly idempotencyKey: string | null;
   readonly signal: AbortSignal | null;
   /** The turn the stub was made for, or null. */
-  readonly caller: Turn | null;
+  readonly caller: ChainLink | null;
 }
 
 /** What the router is given. */
@@ -62,7 +62,7 @@ export class Router implements CallObserver {
   }
 
   /** @throws {@link DurableObjectError} `INVALID_OPTION` */
-  callOptions(options: StubOptions | undefined, caller: Turn | null): CallOptions {
+  callOptions(options: StubOptions | undefined, caller: ChainLink | null): CallOptions {
     if (options === undefined && caller === null) return this.#defaults;
     const { timeout, idempotencyKey, signal } = options ?? {};
     let { timeoutMs } = this.#defaults;
@@ -94,7 +94,7 @@ export class Router implements CallObserver {
     options: CallOptions,
   ): Promise<unknown> {
     const caller = options.caller ?? currentTurn();
-    const { environment, table, host } = this.#options;
+    const { environment } = this.#options;
     const nowMs = environment.monotonic();
     let deadline = nowMs + options.timeoutMs;
     if (caller !== null && !caller.over && caller.deadline < deadline) deadline = caller.deadline;
@@ -104,22 +104,33 @@ export class Router implements CallObserver {
     const refusal = this.#refusal(call) ?? this.#prepare(call, options);
     if (refusal !== null) {
       call.reject(refusal);
-    } else if (caller?.basis != null) {
-      // The handler that calls has seen a state that is not durable: nobody may learn of it before it is.
-      void caller.basis.durable().then(
-        () =>
-          (table.find(type, address.tenant, address.id) ?? table.obtain(address, type, host)).accept(
-            call,
-            environment.monotonic(),
-          ),
-        (error: DurableObjectError) => call.reject(error),
-      );
+    } else if (caller !== null && caller.basis !== null) {
+      void this.#deliverWhenDurable(call, type, caller.basis);
     } else {
-      (table.find(type, address.tenant, address.id) ?? table.obtain(address, type, host)).accept(call, nowMs);
+      this.#deliver(call, type, nowMs);
     }
     // After it was accepted: what was answered at once needs no deadline.
     if (call.stage !== "settled") this.#deadlines.add(call);
     return call.promise;
+  }
+
+  #deliver(call: Call, type: ObjectType, nowMs: number): void {
+    const { table, host } = this.#options;
+    const { address } = call;
+    (table.find(type, address.tenant, address.id) ?? table.obtain(address, type, host)).accept(call, nowMs);
+  }
+
+  /** The handler that calls has seen a state that is not durable: nobody may learn of it before it is. */
+  async #deliverWhenDurable(call: Call, type: ObjectType, basis: { durable(): Promise<void> }): Promise<void> {
+    try {
+      await basis.durable();
+    } catch (error) {
+      call.reject(error as DurableObjectError);
+      return;
+    }
+    const refusal = call.stage === "settled" ? null : this.#closedFor(call);
+    if (refusal !== null) call.reject(refusal);
+    else if (call.stage !== "settled") this.#deliver(call, type, this.#options.environment.monotonic());
   }
 
   settled(call: Call, error: DurableObjectError | null): void {
@@ -139,9 +150,14 @@ export class Router implements CallObserver {
     calls.start(context);
   }
 
+  #closedFor(call: Call): DurableObjectError | null {
+    if (this.#closed === null || (this.#closed.draining && call.caller !== null)) return null;
+    return this.#closed.error(call.address);
+  }
+
   #refusal(call: Call): DurableObjectError | null {
-    if (this.#closed !== null && !(this.#closed.draining && call.caller !== null))
-      return this.#closed.error(call.address);
+    const closed = this.#closedFor(call);
+    if (closed !== null) return closed;
     if (this.#pending > this.#options.maxPendingCalls) {
       return new DurableObjectError(
         "OVERLOADED",
@@ -149,7 +165,7 @@ export class Router implements CallObserver {
         { address: call.address },
       );
     }
-    return call.caller === null ? null : chainProblem(call, call.caller);
+    return call.caller === null ? null : chainProblem(call.address, call.operation, call.caller);
   }
 
   /** Copies the arguments, so that the caller and the object share nothing, and attaches what the options ask for. */

@@ -6,21 +6,23 @@
  * A store whose right to write is gone leads from running straight to stopped.
  */
 
-import { formatAddress, idProblem, tenantProblem, type Address } from "../core/address.ts";
+import { formatAddress, type Address } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition, ObjectDefinition } from "../object/define-object.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
-import { StoreFailure, type ObjectListing, type OpenObjectStore } from "../ports/object-store.ts";
+import { StoreFailure, type OpenObjectStore } from "../ports/object-store.ts";
 import { publishWarning } from "../telemetry/channels.ts";
+import { observeStore } from "../telemetry/observed-store.ts";
 import type { Activation, ActivationHost, Phase } from "./activation.ts";
 import { ActivationTable } from "./activation-table.ts";
 import { Committer } from "./committer.ts";
 import { Loader } from "./loader.ts";
 import { reviveState } from "./object-state.ts";
-import { objectType, type ObjectType, type Operation } from "./operation.ts";
+import { listObjects, type ListOptions, type ObjectPage, type TenantOption } from "./object-page.ts";
+import { checkAddress, DefinitionTable } from "./definition-table.ts";
+import type { Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
-import { StubFactory } from "./stub.ts";
 import { Sweeper } from "./sweeper.ts";
 import { activateOperation, deactivateOperation, deleteOperation } from "./system-operations.ts";
 import type { Turn } from "./turn.ts";
@@ -30,36 +32,6 @@ export interface Location {
   /** The node that has it in memory. */
   readonly node: string;
   readonly phase: Exclude<Phase, "gone">;
-}
-
-/** Which tenant an operation is about. */
-export interface TenantOption {
-  /** Default: the empty string. */
-  readonly tenant?: string;
-}
-
-/** Which page of a list to get. */
-export interface ListOptions extends TenantOption {
-  /** At most this many objects, 1 to 1,000. Default 100. */
-  readonly limit?: number;
-  /** Continues after this id: the `next` of the page before. */
-  readonly after?: string;
-}
-
-/** An object in a list. */
-export interface ListedObject {
-  readonly id: string;
-  /** How often it was committed. */
-  readonly revision: number;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-}
-
-/** A page of a list. */
-export interface ObjectPage {
-  readonly objects: readonly ListedObject[];
-  /** Pass as `after` to get the next page; null on the last one. */
-  readonly next: string | null;
 }
 
 /** The names of the handlers of a definition. */
@@ -73,11 +45,6 @@ type Method<Definition extends AnyDefinition, Name extends HandlerName<Definitio
 export type DefinedState<Definition extends AnyDefinition> =
   Definition extends ObjectDefinition<string, infer State, unknown, unknown> ? State : never;
 
-interface KnownType {
-  readonly type: ObjectType;
-  readonly stubs: StubFactory;
-}
-
 /**
  * One node: the live objects of this process. Made by `createRuntime`.
  */
@@ -86,7 +53,7 @@ export class Runtime implements AsyncDisposable {
   readonly node: string;
   readonly #options: ResolvedOptions;
   readonly #store: OpenObjectStore;
-  readonly #types = new Map<string, KnownType>();
+  readonly #types: DefinitionTable;
   readonly #table: ActivationTable;
   readonly #committer: Committer;
   readonly #router: Router;
@@ -100,17 +67,12 @@ export class Runtime implements AsyncDisposable {
     this.#options = options;
     this.#store = store;
     const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, maxStateBytes } = options;
-    const storeName = options.store.name;
-    for (const definition of options.objects) {
-      const type = objectType(definition);
-      this.#types.set(type.name, { type, stubs: new StubFactory(type) });
-    }
-    const loader = new Loader(store, storeName, environment);
+    this.#types = new DefinitionTable(options.objects);
+    const loader = new Loader(store);
     const table = new ActivationTable(options.maxActive);
     this.#table = table;
     this.#committer = new Committer({
       store,
-      storeName,
       environment,
       maxStateBytes,
       onLost: (failure) => this.#storeLost(failure),
@@ -131,12 +93,7 @@ export class Runtime implements AsyncDisposable {
       left: (activation, waiting) => table.remove(activation, waiting, environment.monotonic()),
     };
     this.#router = new Router({ environment, table, host, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
-    this.#sweeper = new Sweeper(
-      table,
-      store,
-      environment,
-      [...this.#types.values()].map(({ type }) => type),
-    );
+    this.#sweeper = new Sweeper(table, store, environment, this.#types);
     this.#sweeper.start();
   }
 
@@ -156,8 +113,8 @@ export class Runtime implements AsyncDisposable {
     options: StubOptions | undefined,
     caller: Turn | null,
   ): Stub<Definition> {
-    const known = this.#known(definition);
-    const address = checkedAddress(known.type.name, id, options?.tenant);
+    const known = this.#types.known(definition);
+    const address = checkAddress(known.type.name, id, options?.tenant);
     return known.stubs.make(this.#router, address, options, caller) as Stub<Definition>;
   }
 
@@ -182,8 +139,8 @@ export class Runtime implements AsyncDisposable {
     args: readonly unknown[],
     options?: StubOptions,
   ): Promise<unknown> {
-    const { type } = this.#known(definition);
-    const address = checkedAddress(type.name, id, options?.tenant);
+    const { type } = this.#types.known(definition);
+    const address = checkAddress(type.name, id, options?.tenant);
     const operation = type.operations.get(handler);
     if (operation === undefined) {
       throw new DurableObjectError(
@@ -226,8 +183,8 @@ export class Runtime implements AsyncDisposable {
     id: string,
     options?: TenantOption,
   ): Promise<void> {
-    const { type } = this.#known(definition);
-    const address = checkedAddress(type.name, id, options?.tenant);
+    const { type } = this.#types.known(definition);
+    const address = checkAddress(type.name, id, options?.tenant);
     await this.#router.call(address, type, operation, [], this.#router.callOptions(undefined, null));
   }
 
@@ -248,8 +205,8 @@ export class Runtime implements AsyncDisposable {
   ): Promise<DefinedState<Definition> | null>;
   async peek(type: string, id: string, options?: TenantOption): Promise<unknown>;
   async peek(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<unknown> {
-    const { type } = this.#known(definition);
-    const address = checkedAddress(type.name, id, options?.tenant);
+    const { type } = this.#types.known(definition);
+    const address = checkAddress(type.name, id, options?.tenant);
     const live = this.#find(definition, id, options);
     if (live !== null && live.phase !== "activating" && live.phase !== "gone") {
       const text = live.state.committedText;
@@ -266,19 +223,8 @@ export class Runtime implements AsyncDisposable {
    * @throws {@link DurableObjectError} `INVALID_OPTION` for a limit that is not 1 to 1,000
    */
   async list(definition: AnyDefinition | string, options: ListOptions = {}): Promise<ObjectPage> {
-    const { type } = this.#known(definition);
-    const { limit = 100, after = null, tenant = "" } = options;
-    if (!Number.isSafeInteger(limit) || limit < 1 || limit > 1_000) {
-      throw new DurableObjectError(
-        "INVALID_OPTION",
-        `list: limit must be a whole number from 1 to 1000, not ${JSON.stringify(limit)}.`,
-      );
-    }
-    const found = await this.#reading("list", () =>
-      this.#store.listObjects({ tenant, type: type.name, after, limit: limit + 1 }),
-    );
-    const objects = found.slice(0, limit).map(listed);
-    return { objects, next: found.length > limit ? (objects.at(-1)?.id ?? null) : null };
+    const { type } = this.#types.known(definition);
+    return await this.#reading("list", () => listObjects(this.#store, type.name, options));
   }
 
   /** How many objects are in memory, hibernated ones included. */
@@ -318,8 +264,8 @@ export class Runtime implements AsyncDisposable {
     this.#router.close(stopped, false);
     this.#committer.close();
     await this.#sweeper.stop();
-    await this.#store.close();
     this.#phase = "stopped";
+    await this.#store.close();
   }
 
   /** Has every object leave as soon as nothing goes on in it; those that running turns bring back leave again. */
@@ -357,25 +303,9 @@ export class Runtime implements AsyncDisposable {
   }
 
   #find(definition: AnyDefinition | string, id: string, options: TenantOption | undefined): Activation | null {
-    const { type } = this.#known(definition);
-    const address = checkedAddress(type.name, id, options?.tenant);
+    const { type } = this.#types.known(definition);
+    const address = checkAddress(type.name, id, options?.tenant);
     return this.#table.find(type, address.tenant, address.id);
-  }
-
-  #known(definition: AnyDefinition | string): KnownType {
-    const name = typeof definition === "string" ? definition : definition?.type;
-    const known = this.#types.get(name);
-    if (known === undefined || (typeof definition !== "string" && known.type.definition !== definition)) {
-      const rest =
-        known === undefined
-          ? `It knows ${[...this.#types.keys()].join(", ") || "none"}`
-          : "It knows another definition of that type";
-      throw new DurableObjectError(
-        "UNKNOWN_TYPE",
-        `The runtime does not know the object type ${JSON.stringify(name)}. ${rest}. Add the definition to createRuntime({ objects }).`,
-      );
-    }
-    return known;
   }
 
   async #reading<Result>(what: string, read: () => Promise<Result>): Promise<Result> {
@@ -396,16 +326,6 @@ function stopped(address: Address): DurableObjectError {
   );
 }
 
-function listed({ id, revision, createdAt, updatedAt }: ObjectListing): ListedObject {
-  return { id, revision, createdAt: new Date(createdAt), updatedAt: new Date(updatedAt) };
-}
-
-function checkedAddress(type: string, id: string, tenant: string | undefined): Address {
-  const problem = idProblem(id) ?? (tenant === undefined ? null : tenantProblem(tenant));
-  if (problem !== null) throw new DurableObjectError("INVALID_ADDRESS", `${type}/${String(id)}: ${problem}.`);
-  return { tenant: tenant ?? "", type, id };
-}
-
 /**
  * Starts a runtime: takes ownership of the store and is ready for calls.
  *
@@ -422,7 +342,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const node = resolved.environment.uniqueId();
   try {
     const store = await resolved.store.open({ environment: resolved.environment, node });
-    return new Runtime(resolved, node, store);
+    return new Runtime(resolved, node, observeStore(store, resolved.store.name, resolved.environment));
   } catch (error) {
     if (!(error instanceof StoreFailure)) throw error;
     throw new DurableObjectError(error.code, error.message, { cause: error });

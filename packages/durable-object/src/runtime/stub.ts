@@ -11,7 +11,7 @@ import type { StoredAlarm } from "../ports/object-store.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import type { CallOptions, Router } from "./router.ts";
 import { alarmOperations } from "./system-operations.ts";
-import type { Turn } from "./turn.ts";
+import type { ChainLink } from "./call-chain.ts";
 
 /** Where the calls of a stub go, and how. */
 class Target {
@@ -50,7 +50,7 @@ export class StubFactory {
     this.#Stub = stubClass(type);
   }
 
-  make(router: Router, address: Address, options: StubOptions | undefined, caller: Turn | null): object {
+  make(router: Router, address: Address, options: StubOptions | undefined, caller: ChainLink | null): object {
     return new this.#Stub(new Target(router, address, this.#type, router.callOptions(options, caller)));
   }
 }

@@ -5,13 +5,12 @@
 
 import { cancel, cancelAll, destroy, schedule, type ScheduleOptions, type When } from "../object/effect.ts";
 import { noreply, reply } from "../object/outcome.ts";
-import type { Operation, Pace } from "./operation.ts";
-import type { Turn } from "./turn.ts";
+import type { Operation, OperationContext, Pace } from "./operation.ts";
 
 function operation(
   name: string,
   pace: Pace,
-  run: (turn: Turn, args: readonly unknown[]) => unknown,
+  run: (context: OperationContext, args: readonly unknown[]) => unknown,
   isRead = false,
 ): Operation {
   return { name, isRead, schema: null, pace, run };
@@ -26,26 +25,26 @@ function fromWire(when: unknown): When {
 export const activateOperation = operation("activate", "sync", () => noreply(), true);
 
 /** Leaves memory. Starts when everything before it is durable. */
-export const deactivateOperation = operation("deactivate", "async", (turn) => {
-  turn.activation.beginToLeave();
+export const deactivateOperation = operation("deactivate", "async", (context) => {
+  context.leave();
   return noreply();
 });
 
 /** Deletes the object. */
-export const deleteOperation = operation("delete", "sync", (turn) => noreply(turn.state, destroy()));
+export const deleteOperation = operation("delete", "sync", (context) => noreply(context.state, destroy()));
 
 /** The operations behind `stub.alarms`. */
 export const alarmOperations = {
-  schedule: operation("alarms.schedule", "sync", (turn, [name, when, options]) =>
-    noreply(turn.state, schedule(name as string, fromWire(when), (options ?? {}) as ScheduleOptions)),
+  schedule: operation("alarms.schedule", "sync", (context, [name, when, options]) =>
+    noreply(context.state, schedule(name as string, fromWire(when), (options ?? {}) as ScheduleOptions)),
   ),
   // Resolves to whether it was set, so it has to look; it waits until what it looks at is durable.
-  cancel: operation("alarms.cancel", "async", async (turn, [name]) => {
-    const alarms = await turn.activation.host.store.listAlarms(turn.address);
-    return alarms.some((alarm) => alarm.name === name) ? reply(true, turn.state, cancel(name as string)) : reply(false);
+  cancel: operation("alarms.cancel", "async", async (context, [name]) => {
+    const alarms = await context.storedAlarms();
+    return alarms.some((alarm) => alarm.name === name)
+      ? reply(true, context.state, cancel(name as string))
+      : reply(false);
   }),
-  cancelAll: operation("alarms.cancelAll", "sync", (turn) => noreply(turn.state, cancelAll())),
-  list: operation("alarms.list", "async", async (turn) =>
-    reply(await turn.activation.host.store.listAlarms(turn.address)),
-  ),
+  cancelAll: operation("alarms.cancelAll", "sync", (context) => noreply(context.state, cancelAll())),
+  list: operation("alarms.list", "async", async (context) => reply(await context.storedAlarms())),
 };

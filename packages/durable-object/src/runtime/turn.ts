@@ -7,22 +7,42 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { formatAddress, type Address } from "../core/address.ts";
-import { parseDuration } from "../core/duration.ts";
+import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf, type ErrorCode, type ErrorDetails } from "../core/errors.ts";
 import { copyJson, NotJson } from "../core/json.ts";
+import { preview } from "../core/preview.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
-import type { Effect, ScheduleEffect } from "../object/effect.ts";
+import type { Effect } from "../object/effect.ts";
 import type { Context } from "../object/handler.ts";
 import { outcomeKind, readOutcome, type AnyOutcome } from "../object/outcome.ts";
-import { formatIssues, type Schema } from "../object/schema.ts";
+import { formatIssues, type Schema, type SchemaResult } from "../object/schema.ts";
 import { Unstorable, type AdmittedState } from "../object/state-codec.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
-import type { AlarmChange } from "../ports/object-store.ts";
-import type { Activation } from "./activation.ts";
-import type { Operation } from "./operation.ts";
+import type { StoredAlarm } from "../ports/object-store.ts";
+import type { ChainLink } from "./call-chain.ts";
+import type { ObjectType, Operation, OperationContext } from "./operation.ts";
 import type { PendingWrite } from "./pending-write.ts";
+import { checkEffect, WrongEffect, type TurnEffect } from "./turn-effect.ts";
+
+/** The object a turn runs on, as far as a turn knows it. */
+export interface TurnObject {
+  readonly address: Address;
+  readonly type: ObjectType;
+  readonly host: {
+    readonly environment: Environment;
+    readonly store: { listAlarms(address: Address): Promise<readonly StoredAlarm[]> };
+    stub<Definition extends AnyDefinition>(
+      turn: Turn,
+      definition: Definition,
+      id: string,
+      options: StubOptions | undefined,
+    ): Stub<Definition>;
+  };
+  /** Finds a next state fit to be stored, or throws. */
+  admit(base: AdmittedState, next: unknown): AdmittedState;
+  beginToLeave(): void;
+}
 
 /** What a turn came to. */
 export type Conclusion =
@@ -33,9 +53,6 @@ export type Conclusion =
       readonly effects: readonly TurnEffect[];
     }
   | { readonly ok: false; readonly error: DurableObjectError };
-
-/** An effect, checked and with its time worked out. */
-export type TurnEffect = AlarmChange | { readonly change: "cancelAll" } | { readonly change: "destroy" };
 
 const noEffects: readonly TurnEffect[] = Object.freeze([]);
 
@@ -50,11 +67,10 @@ export function currentTurn(): Turn | null {
 }
 
 /** Running one operation to its end on one state. */
-export class Turn implements Context<unknown> {
-  readonly activation: Activation;
+export class Turn implements Context<unknown>, OperationContext, ChainLink {
   readonly operation: Operation;
   /** The turn whose handler made the call, or null. */
-  readonly caller: Turn | null;
+  readonly caller: ChainLink | null;
   /** The deadline of the call in monotonic ms; calls made from here end with it. */
   readonly deadline: number;
   /** The state this turn starts from. */
@@ -64,19 +80,20 @@ export class Turn implements Context<unknown> {
   /** Set when the state this turn saw was lost: its conclusion counts for nothing. */
   lost: DurableObjectError | null = null;
   over = false;
+  readonly #object: TurnObject;
   #controller: AbortController | null = null;
   #aborted: DurableObjectError | null = null;
   #get: Context<unknown>["get"] | null = null;
 
   constructor(
-    activation: Activation,
+    object: TurnObject,
     operation: Operation,
-    caller: Turn | null,
+    caller: ChainLink | null,
     deadline: number,
     base: AdmittedState,
     basis: PendingWrite | null,
   ) {
-    this.activation = activation;
+    this.#object = object;
     this.operation = operation;
     this.caller = caller;
     this.deadline = deadline;
@@ -89,19 +106,19 @@ export class Turn implements Context<unknown> {
   }
 
   get id(): string {
-    return this.activation.address.id;
+    return this.#object.address.id;
   }
 
   get tenant(): string {
-    return this.activation.address.tenant;
+    return this.#object.address.tenant;
   }
 
   get type(): string {
-    return this.activation.address.type;
+    return this.#object.address.type;
   }
 
   get address(): Address {
-    return this.activation.address;
+    return this.#object.address;
   }
 
   /** Made when it is asked for: most handlers never look. */
@@ -119,7 +136,15 @@ export class Turn implements Context<unknown> {
       definition: Definition,
       id: string,
       options?: StubOptions,
-    ): Stub<Definition> => this.activation.host.stub(this, definition, id, options));
+    ): Stub<Definition> => this.#object.host.stub(this, definition, id, options));
+  }
+
+  storedAlarms(): Promise<readonly StoredAlarm[]> {
+    return this.#object.host.store.listAlarms(this.address);
+  }
+
+  leave(): void {
+    this.#object.beginToLeave();
   }
 
   abort(error: DurableObjectError): void {
@@ -166,7 +191,7 @@ export class Turn implements Context<unknown> {
   }
 
   #checkArguments(schema: Schema, args: readonly unknown[]): Checked | Promise<Checked> {
-    const fits = (result: StandardSchemaV1.Result<unknown>): Checked =>
+    const fits = (result: SchemaResult): Checked =>
       result.issues === undefined
         ? { args: result.value as readonly unknown[] }
         : {
@@ -201,9 +226,11 @@ export class Turn implements Context<unknown> {
       }
       const value = copyJson(outcome.value, "result");
       const head = this.#nextState(outcome);
-      const effects = outcome.effects.length === 0 ? noEffects : outcome.effects.map((effect) => this.#effect(effect));
+      const effects =
+        outcome.effects.length === 0 ? noEffects : outcome.effects.map((effect) => this.#checkedEffect(effect));
       return { ok: true, value, head, effects };
     } catch (thrown) {
+      if (thrown instanceof WrongEffect) return this.#failed(thrown.code, thrown.problem);
       if (thrown instanceof DurableObjectError) return { ok: false, error: thrown };
       if (thrown instanceof Unstorable) {
         return this.#failed("INVALID_STATE", `returned a state that cannot be stored: ${thrown.problem}`);
@@ -222,56 +249,12 @@ export class Turn implements Context<unknown> {
       );
     }
     if (this.operation.isRead) throw this.#error("INVALID_OUTCOME", "is marked with read() and returned a next state");
-    return this.activation.state.admit(this.base, outcome.next);
+    return this.#object.admit(this.base, outcome.next);
   }
 
-  #effect(effect: Effect): TurnEffect {
-    if (this.operation.isRead) throw this.#error("INVALID_OUTCOME", "is marked with read() and returned an effect");
-    switch (effect?.effect) {
-      case "schedule":
-        return this.#schedule(effect);
-      case "cancel":
-        return { change: "cancel", name: this.#alarmName(effect.name) };
-      case "cancelAll":
-        return { change: "cancelAll" };
-      case "destroy":
-        return { change: "destroy" };
-      default:
-        throw this.#error(
-          "INVALID_OUTCOME",
-          `returned an effect that is none: ${preview(effect)}. Effects are schedule(), cancel(), cancelAll() and destroy()`,
-        );
-    }
-  }
-
-  #schedule(effect: ScheduleEffect): TurnEffect {
-    const name = this.#alarmName(effect.name);
-    const { when } = effect;
-    let dueAt: number | null;
-    if (when instanceof Date) {
-      dueAt = Number.isNaN(when.getTime()) ? null : when.getTime();
-    } else {
-      const delayMs = parseDuration(when);
-      dueAt = delayMs === null ? null : this.activation.host.environment.now() + delayMs;
-    }
-    if (dueAt === null) {
-      throw this.#error(
-        "INVALID_OUTCOME",
-        `schedules the alarm "${name}" for ${preview(when)}. Give a Date, a number of ms from 0, or a text such as "30s", "5m", "1h", "7d"`,
-      );
-    }
-    const payload = copyJson(effect.options.payload, "payload");
-    return { change: "set", name, dueAt, payload: payload === undefined ? null : JSON.stringify(payload) };
-  }
-
-  #alarmName(name: string): string {
-    const { alarmNames } = this.activation.type;
-    if (alarmNames.has(name)) return name;
-    const known = alarmNames.size === 0 ? "it has no alarms" : `its alarms are ${[...alarmNames].join(", ")}`;
-    throw this.#error(
-      "UNKNOWN_ALARM",
-      `names the alarm ${preview(name)}, which the definition does not have: ${known}`,
-    );
+  #checkedEffect(effect: Effect): TurnEffect {
+    if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
+    return checkEffect(effect, this.#object.type.alarmNames, this.#object.host.environment.now());
   }
 
   #notJson(problem: NotJson): Conclusion {
@@ -311,15 +294,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function describeReturned(returned: unknown): string {
   return returned === undefined ? "nothing" : preview(returned);
-}
-
-/** A value as a short text for messages. */
-function preview(value: unknown): string {
-  let text: string | undefined;
-  try {
-    text = typeof value === "string" ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
-  } catch {
-    text = String(value);
-  }
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

@@ -68,7 +68,8 @@ function loadDriver(): DatabaseClass {
 
 /** Node 22 warns when `node:sqlite` is loaded. Only that warning is muted, and only while it is loaded. */
 function withoutExperimentalWarning<Result>(load: () => Result): Result {
-  const { emitWarning } = process;
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with `process`, and put back
+  const emitWarning = process.emitWarning;
   process.emitWarning = (...warning: unknown[]) => {
     const [, options] = warning;
     const type = typeof options === "string" ? options : (options as { readonly type?: unknown } | undefined)?.type;

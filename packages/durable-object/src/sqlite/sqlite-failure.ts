@@ -28,7 +28,7 @@ const sqliteNotADatabase = 26;
 const sqliteIoErrorShmSize = 4874;
 
 /** SQLite's extended result code of an error of `node:sqlite`; 0 for any other error. */
-export function sqliteCode(error: unknown): number {
+function sqliteCode(error: unknown): number {
   const code = (error as { readonly errcode?: unknown } | null | undefined)?.errcode;
   return typeof code === "number" ? code : 0;
 }

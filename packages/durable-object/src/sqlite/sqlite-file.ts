@@ -40,8 +40,32 @@ export async function findFile(path: string, allowNetworkFileSystem: boolean): P
   if (!allowNetworkFileSystem) await refuseNetworkFileSystem(dirname(real), path);
   await refuseReadOnly(real);
 
-  const { dev, ino } = await stat(real, { bigint: true });
-  return { path: real, identity: `${dev}:${ino}` };
+  return { path: real, identity: await identityOf(real) };
+}
+
+/**
+ * Finds out that the file was removed or replaced while it is open. SQLite does not notice: it goes on
+ * writing to a file that has no name any more.
+ *
+ * @throws {@link StoreFailure} `STORE_CORRUPT`
+ */
+export async function assertSameFile({ path, identity }: SqliteFile): Promise<void> {
+  const found = await identityOf(path).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return null;
+    throw fileFailure(error, path);
+  });
+  if (found === identity) return;
+  throw new StoreFailure(
+    "lost",
+    "STORE_CORRUPT",
+    `${path} was ${found === null ? "removed" : "replaced by another file"} while it was in use. Nothing more is ` +
+      `written. Stop this process before you restore a backup or move the file.`,
+  );
+}
+
+async function identityOf(path: string): Promise<string> {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return `${dev}:${ino}`;
 }
 
 /** The directory of a path, without symbolic links. */

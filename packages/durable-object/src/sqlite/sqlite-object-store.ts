@@ -20,10 +20,11 @@ import type {
   StoreOpening,
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
-import type { ResolvedSqliteOptions } from "./sqlite.ts";
 import type { SqliteConnectionSettings, Sweep } from "./sqlite-connection.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
-import { findFile } from "./sqlite-file.ts";
+import type { SqliteFile } from "./sqlite-file.ts";
+import { assertSameFile, findFile } from "./sqlite-file.ts";
+import type { ResolvedSqliteOptions } from "./sqlite-options.ts";
 import { pollIntervalMs, SqliteOwnerLock } from "./sqlite-owner-lock.ts";
 import { thisOwner } from "./sqlite-owner.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
@@ -45,7 +46,7 @@ export class SqliteObjectStore implements ObjectStore {
     const lock = await SqliteOwnerLock.take(file, owner, deadline);
     try {
       const connection = await this.#connect({ path: file.path, synchronous, owner }, deadline);
-      return new OpenSqliteObjectStore(file.path, connection, lock);
+      return new OpenSqliteObjectStore(file, connection, lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -66,14 +67,16 @@ export class SqliteObjectStore implements ObjectStore {
 }
 
 class OpenSqliteObjectStore implements OpenObjectStore {
-  readonly #path: string;
+  readonly #file: SqliteFile;
   readonly #connection: SqliteConnection | SqliteWorker;
   readonly #lock: SqliteOwnerLock;
   #lastNumber = 0;
   #closing: Promise<void> | null = null;
+  /** Why the file is not ours any more; null while it is. */
+  #gone: StoreFailure | null = null;
 
-  constructor(path: string, connection: SqliteConnection | SqliteWorker, lock: SqliteOwnerLock) {
-    this.#path = path;
+  constructor(file: SqliteFile, connection: SqliteConnection | SqliteWorker, lock: SqliteOwnerLock) {
+    this.#file = file;
     this.#connection = connection;
     this.#lock = lock;
   }
@@ -104,7 +107,15 @@ class OpenSqliteObjectStore implements OpenObjectStore {
     return this.#open().listObjects(query);
   }
 
+  /** Also finds out, as the one call that is made from time to time, whether the file is still there. */
   async sweep(sweep: Sweep): Promise<number> {
+    this.#open();
+    try {
+      await assertSameFile(this.#file);
+    } catch (error) {
+      if (error instanceof StoreFailure && error.kind === "lost") this.#gone = error;
+      throw error;
+    }
     return this.#open().sweep(sweep);
   }
 
@@ -121,7 +132,14 @@ class OpenSqliteObjectStore implements OpenObjectStore {
   }
 
   #open(): SqliteConnection | SqliteWorker {
-    if (this.#closing === null) return this.#connection;
-    throw new StoreFailure("lost", "STORE_TAKEN_OVER", `${this.#path} was closed here and takes no further calls.`);
+    if (this.#closing !== null) {
+      throw new StoreFailure(
+        "lost",
+        "STORE_TAKEN_OVER",
+        `${this.#file.path} was closed here and takes no further calls.`,
+      );
+    }
+    if (this.#gone !== null) throw this.#gone;
+    return this.#connection;
   }
 }

@@ -77,7 +77,7 @@ export class SqliteOwnerLock {
 function openLockDatabase(path: string): DatabaseSync {
   try {
     const database = openDatabase(`${path}-owner`);
-    database.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE");
+    database.exec("PRAGMA busy_timeout = 0");
     return database;
   } catch (error) {
     throw storeFailure(error, "open", `${path}-owner`);
@@ -89,7 +89,11 @@ function tryLock({ identity }: SqliteFile, owner: SqliteOwner, database: Databas
   const owners = registry();
   if (owners.has(identity)) return false;
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    // Nothing is ever committed, so no journal needs to lie beside the file. Not `locking_mode = EXCLUSIVE`:
+    // with it those who wait keep the locks of a failed attempt, and then stand in each other's way for ever.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    // On a file that may only be read, SQLite begins without a lock and without a word. A change tells.
+    database.exec("PRAGMA user_version = 1");
   } catch (error) {
     if (isBusy(error)) return false;
     throw error;

@@ -24,8 +24,8 @@ import type { SqliteWorkerAnswer, SqliteWorkerCall } from "./sqlite-worker-threa
 
 interface PendingCall {
   readonly call: SqliteWorkerCall["call"];
-  resolve(answer: unknown): void;
-  reject(failure: StoreFailure): void;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (failure: StoreFailure) => void;
 }
 
 /** The thread's file has the ending of this one: `.ts` in the sources, `.js` in the package. */

@@ -66,7 +66,7 @@ export function publishWarning(message: WarningMessage): void {
 }
 
 /** One kind of operation that takes time. */
-class OperationChannel<Context extends OperationContext> {
+export class OperationChannel<Context extends OperationContext> {
   readonly #channel: ReturnType<typeof tracingChannel<unknown, Context>>;
 
   constructor(name: string) {

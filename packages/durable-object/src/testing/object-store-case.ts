@@ -130,7 +130,11 @@ export async function assertFails(promise: Promise<unknown>, kind: StoreFailureK
     () => assert.fail(`expected a StoreFailure of the kind "${kind}", but nothing was thrown`),
     (error: unknown) => error as { name?: unknown; kind?: unknown; code?: unknown; message?: unknown },
   );
-  assert.equal(failure.name, "StoreFailure", `expected a StoreFailure, not ${String(failure)}`);
+  assert.equal(
+    failure.name,
+    "StoreFailure",
+    `expected a StoreFailure, not ${String(failure.name)}: ${String(failure.message)}`,
+  );
   assert.equal(failure.kind, kind);
   if (code !== undefined) assert.equal(failure.code, code);
 }

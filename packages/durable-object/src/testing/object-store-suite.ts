@@ -7,9 +7,8 @@
  */
 
 import { alarmCases } from "./object-store-alarms.ts";
-import type { ObjectStoreCase } from "./object-store-case.ts";
+import type { ObjectStoreCase, ObjectStoreSubject } from "./object-store-case.ts";
 import { TestedStore } from "./object-store-case.ts";
-import type { ObjectStoreSubject } from "./object-store-case.ts";
 import { commitCases } from "./object-store-commits.ts";
 import { deletionCases } from "./object-store-deletion.ts";
 import { listingCases } from "./object-store-listing.ts";

@@ -54,6 +54,29 @@ test("a second process waits without blocking its event loop, and takes over whe
   expect(answer.failure?.message).toContain(`pid ${process.pid} `);
 });
 
+test("several that wait get the store one after the other", async () => {
+  const path = join(temporaryDirectory(), "app.db");
+  const owner = await StoreProcess.start(path);
+  await owner.succeed({ step: "open" });
+  const options = { store: { lockTimeout: "10s" } } as const;
+  const waiting = await Promise.all([1, 2, 3].map(() => StoreProcess.start(path, options)));
+  const order: number[] = [];
+  const turns = waiting.map(async (process, index) => {
+    await process.succeed({ step: "open" });
+    order.push(index);
+    const revision = order.length;
+    const writes = [write("a", { baseRevision: revision - 1, state: `${revision}` })];
+    await process.succeed({ step: "commit", batch: { number: 1, at: 1, writes } });
+    if (revision === 1) await process.crash();
+    else await process.succeed({ step: "close" });
+  });
+  await sleep(200);
+  expect(order).toEqual([]);
+  await owner.succeed({ step: "close" });
+  await Promise.all(turns);
+  await (await openStore(path)).assertStored("a", { revision: 3, state: "3", stateVersion: 1 });
+});
+
 test("a process that is suspended still holds the lock", async () => {
   const path = join(temporaryDirectory(), "app.db");
   const owner = await StoreProcess.start(path);

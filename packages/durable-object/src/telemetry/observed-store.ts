@@ -1,0 +1,57 @@
+/**
+ * A store that tells what it does: every load, save and deletion of an object is an event, whichever
+ * adapter does it. A batch that is sent again is told again.
+ */
+
+import type { Address } from "../core/address.ts";
+import type { Environment } from "../core/environment.ts";
+import type { OpenObjectStore } from "../ports/object-store.ts";
+import { deletes, loads, saves, type OperationChannel, type StorageContext } from "./channels.ts";
+
+interface Span {
+  readonly channel: OperationChannel<StorageContext>;
+  readonly context: StorageContext;
+}
+
+/**
+ * Wraps an open store.
+ *
+ * @param storeName - what events call it: `"sqlite"`, …
+ */
+export function observeStore(store: OpenObjectStore, storeName: string, environment: Environment): OpenObjectStore {
+  const begin = (channel: OperationChannel<StorageContext>, { tenant, type, id }: Address): Span => {
+    const context: StorageContext = { store: storeName, tenant, type, id, systemTimeMs: environment.now() };
+    channel.start(context);
+    return { channel, context };
+  };
+  const observe = async <Result>(spans: readonly Span[], operation: Promise<Result>): Promise<Result> => {
+    try {
+      const result = await operation;
+      for (const { channel, context } of spans) channel.stop(context, environment.now());
+      return result;
+    } catch (error) {
+      for (const { channel, context } of spans) channel.fail(context, environment.now(), error);
+      throw error;
+    }
+  };
+  return {
+    get lastNumber() {
+      return store.lastNumber;
+    },
+    load(addresses) {
+      if (!loads.isHeard) return store.load(addresses);
+      const spans = addresses.map((address) => begin(loads, address));
+      return observe(spans, store.load(addresses));
+    },
+    commit(batch) {
+      if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
+      const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
+      return observe(spans, store.commit(batch));
+    },
+    findReply: (address, key, now) => store.findReply(address, key, now),
+    listAlarms: (address) => store.listAlarms(address),
+    listObjects: (query) => store.listObjects(query),
+    sweep: (sweep) => store.sweep(sweep),
+    close: () => store.close(),
+  };
+}
