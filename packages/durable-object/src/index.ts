@@ -5,7 +5,6 @@ export type {
   AnyDefinition,
   DefinitionInput,
   Handlers,
-  Migrations,
   ObjectDefinition,
   StateOf,
 } from "./object/define-object.ts";
@@ -19,6 +18,7 @@ export type {
   ReadHandler,
   ReadOutcome,
 } from "./object/handler.ts";
+export type { Migrations } from "./object/state-codec.ts";
 export type { Schema } from "./object/schema.ts";
 
 // What a handler returns

@@ -10,7 +10,7 @@ import type { Effect } from "./effect.ts";
 import type { AlarmContext, Awaitable, Context } from "./handler.ts";
 import type { Fail, NoReply, Outcome } from "./outcome.ts";
 import type { Schema } from "./schema.ts";
-import { stateCodec, type StateCodec } from "./state-codec.ts";
+import { stateCodec, type Migrations, type StateCodec } from "./state-codec.ts";
 import { reservedHandlerNames } from "./stub.ts";
 
 /** The type of a state, from its defaults or its schema. */
@@ -24,10 +24,6 @@ export type AlarmHandlers<State> = Record<
   string,
   (context: AlarmContext<State>) => Awaitable<NoReply<State, string> | Fail<unknown>>
 >;
-
-/** Steps that bring a stored state from one version to the next: `migrate[1]` makes version 2 of version 1. */
-// eslint-disable-next-line typescript/no-explicit-any -- what an older version stored has no type here
-export type Migrations = Readonly<Record<number, (stored: any) => unknown>>;
 
 declare const stateType: unique symbol;
 

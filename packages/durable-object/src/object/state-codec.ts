@@ -13,8 +13,11 @@
 
 import { type DurableObjectError, messageOf } from "../core/errors.ts";
 import { appendPath, compareJson, isPlainObject, NotJson } from "../core/json.ts";
-import type { Migrations } from "./define-object.ts";
 import { formatIssues, isSchema, type Schema } from "./schema.ts";
+
+/** Steps that bring a stored state from one version to the next: `migrate[1]` makes version 2 of version 1. */
+// eslint-disable-next-line typescript/no-explicit-any -- what an older version stored has no type here
+export type Migrations = Readonly<Record<number, (stored: any) => unknown>>;
 
 /** A state that may be saved: as handlers see it, and as JSON. The same value, unless a schema decodes. */
 export interface AdmittedState {

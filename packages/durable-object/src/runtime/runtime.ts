@@ -124,6 +124,7 @@ export class Runtime implements AsyncDisposable {
    * @param definition - a definition, or the type it has (then arguments and result are unknown to the compiler)
    * @returns rejects with {@link DurableObjectError} for everything that can go wrong
    */
+  call(type: string, id: string, handler: string, args: readonly unknown[], options?: StubOptions): Promise<unknown>;
   call<Definition extends AnyDefinition, Name extends HandlerName<Definition>>(
     definition: Definition,
     id: string,
@@ -131,7 +132,6 @@ export class Runtime implements AsyncDisposable {
     args: Method<Definition, Name>["args"],
     options?: StubOptions,
   ): Promise<Method<Definition, Name>["result"]>;
-  call(type: string, id: string, handler: string, args: readonly unknown[], options?: StubOptions): Promise<unknown>;
   async call(
     definition: AnyDefinition | string,
     id: string,
