@@ -89,7 +89,7 @@ export class Runtime implements AsyncDisposable {
       load: (address) => loader.load(address),
       commit: (write) => this.#committer.add(write),
       stub: (turn, definition, id, stubOptions) =>
-        this.#stub(definition, id, { tenant: turn.tenant, ...stubOptions }, turn),
+        this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
       left: (activation, waiting) => table.remove(activation, waiting, environment.monotonic()),
     };
     this.#router = new Router({ environment, table, host, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
