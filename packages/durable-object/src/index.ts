@@ -26,10 +26,13 @@ export { fail, noreply, reply } from "./object/outcome.ts";
 export type { Fail, NoReply, Outcome, Reply } from "./object/outcome.ts";
 export { cancel, cancelAll, destroy, schedule } from "./object/effect.ts";
 export type {
+  AlarmRetry,
   CancelAllEffect,
   CancelEffect,
   DestroyEffect,
   Effect,
+  MisfirePolicy,
+  RepeatOptions,
   ScheduleEffect,
   ScheduleOptions,
   When,
@@ -40,6 +43,12 @@ export { createRuntime, Runtime } from "./runtime/runtime.ts";
 export type { DefinedState, Location } from "./runtime/runtime.ts";
 export type { ListedObject, ListOptions, ObjectPage, TenantOption } from "./runtime/object-page.ts";
 export type { RuntimeOptions } from "./runtime/options.ts";
+
+// Time
+export { polling } from "./alarms/polling-scheduler.ts";
+export type { PollingOptions } from "./alarms/polling-scheduler.ts";
+export type { Scheduler } from "./ports/scheduler.ts";
+export type { DeadAlarm, DeadAlarmOptions, RuntimeAlarms } from "./runtime/runtime-alarms.ts";
 
 // Calling them
 export type { AlarmListing, AlarmsStub, Methods, SafeMethods, SafeResult, Stub, StubOptions } from "./object/stub.ts";

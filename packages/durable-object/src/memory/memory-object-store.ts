@@ -9,8 +9,11 @@
 
 import type { Address } from "../core/address.ts";
 import type {
+  AddressedAlarm,
   CommitBatch,
   CommitResult,
+  DeadAlarmsQuery,
+  DueAlarmsQuery,
   ObjectListing,
   ObjectListQuery,
   ObjectStore,
@@ -63,6 +66,8 @@ class MemoryObjectStore implements ObjectStore {
 
 class OpenMemoryObjectStore implements OpenObjectStore {
   readonly node: string;
+  /** What is in memory dies with its owner. */
+  readonly ownerDied = false;
   readonly #tables: MemoryTables;
   readonly #release: () => void;
   #closed = false;
@@ -112,7 +117,45 @@ class OpenMemoryObjectStore implements OpenObjectStore {
 
   async listAlarms(address: Address): Promise<readonly StoredAlarm[]> {
     this.#assertOpen();
-    return this.#tables.alarms(address).toSorted((a, b) => a.dueAt - b.dueAt || compareUtf8(a.name, b.name));
+    return this.#tables.alarms(address).map(withoutAddress).sort(byDueTime);
+  }
+
+  async dueAlarms({ type, tenant, dueBy, limit }: DueAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    this.#assertOpen();
+    return [...this.#tables.allAlarms()]
+      .filter((alarm) => isDue(alarm, type, dueBy) && (tenant === null || alarm.address.tenant === tenant))
+      .sort(byDueTime)
+      .slice(0, limit);
+  }
+
+  async nextDueAfter(types: readonly string[], after: number): Promise<number | null> {
+    this.#assertOpen();
+    let next: number | null = null;
+    for (const { address, status, dueAt } of this.#tables.allAlarms()) {
+      if (status !== "set" || dueAt <= after || !types.includes(address.type)) continue;
+      if (next === null || dueAt < next) next = dueAt;
+    }
+    return next;
+  }
+
+  async dueTenants(type: string, dueBy: number): Promise<readonly string[]> {
+    this.#assertOpen();
+    const due = [...this.#tables.allAlarms()].filter((alarm) => isDue(alarm, type, dueBy));
+    return [...new Set(due.map(({ address }) => address.tenant))].sort(compareUtf8);
+  }
+
+  async alarmTypes(): Promise<readonly string[]> {
+    this.#assertOpen();
+    return [...new Set([...this.#tables.allAlarms()].map(({ address }) => address.type))].sort(compareUtf8);
+  }
+
+  async deadAlarms({ tenant, type, after, limit }: DeadAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    this.#assertOpen();
+    return [...this.#tables.allAlarms()]
+      .filter(({ address, status }) => status === "dead" && address.tenant === tenant && address.type === type)
+      .sort((a, b) => compareUtf8(a.address.id, b.address.id) || compareUtf8(a.name, b.name))
+      .filter((alarm) => after === null || (compareUtf8(alarm.address.id, after.id) || compareUtf8(alarm.name, after.name)) > 0)
+      .slice(0, limit);
   }
 
   async listObjects({ tenant, type, after, limit }: ObjectListQuery): Promise<readonly ObjectListing[]> {
@@ -142,6 +185,18 @@ class OpenMemoryObjectStore implements OpenObjectStore {
       throw new StoreFailure("lost", "STORE_TAKEN_OVER", "This memory store was closed and takes no further calls.");
     }
   }
+}
+
+function withoutAddress({ address: _address, ...alarm }: AddressedAlarm): StoredAlarm {
+  return alarm;
+}
+
+function isDue({ address, status, dueAt }: AddressedAlarm, type: string, dueBy: number): boolean {
+  return status === "set" && dueAt <= dueBy && address.type === type;
+}
+
+function byDueTime(a: StoredAlarm, b: StoredAlarm): number {
+  return a.dueAt - b.dueAt || compareUtf8(a.name, b.name);
 }
 
 function storedObject(row: ObjectRow | undefined): StoredObject | null {

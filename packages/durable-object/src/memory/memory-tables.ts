@@ -6,7 +6,7 @@
  */
 
 import type { Address } from "../core/address.ts";
-import type { AlarmChange, ObjectWrite, RecordedReply, StoredAlarm } from "../ports/object-store.ts";
+import type { AddressedAlarm, AlarmChange, ObjectWrite, RecordedReply } from "../ports/object-store.ts";
 
 /** A row of the table of objects. */
 export interface ObjectRow {
@@ -23,7 +23,7 @@ export interface ObjectRow {
 /** The tables, and the one way to change them. */
 export class MemoryTables {
   readonly objects = new Map<string, ObjectRow>();
-  readonly #alarms = new Map<string, Map<string, StoredAlarm>>();
+  readonly #alarms = new Map<string, Map<string, AddressedAlarm>>();
   readonly #replies = new Map<string, Map<string, RecordedReply>>();
 
   /** The row of an object, its tombstone included. */
@@ -31,8 +31,12 @@ export class MemoryTables {
     return this.objects.get(keyOf(address));
   }
 
-  alarms(address: Address): readonly StoredAlarm[] {
+  alarms(address: Address): readonly AddressedAlarm[] {
     return [...(this.#alarms.get(keyOf(address))?.values() ?? [])];
+  }
+
+  *allAlarms(): IterableIterator<AddressedAlarm> {
+    for (const alarms of this.#alarms.values()) yield* alarms.values();
   }
 
   reply(address: Address, key: string): RecordedReply | undefined {
@@ -48,7 +52,7 @@ export class MemoryTables {
     this.objects.set(key, nextRow(before, write, at));
     if (write.deleted) this.#replies.delete(key);
     if (write.deleted || write.cancelAllAlarms) this.#alarms.delete(key);
-    for (const alarm of write.alarms) this.#changeAlarm(key, alarm, write.baseRevision + 1);
+    for (const alarm of write.alarms) this.#changeAlarm(write.address, alarm, write.baseRevision + 1);
     for (const reply of write.replies) this.#recordReply(key, reply, at);
     return "applied";
   }
@@ -80,15 +84,15 @@ export class MemoryTables {
     return forgotten;
   }
 
-  #changeAlarm(key: string, change: AlarmChange, revision: number): void {
-    const alarms = this.#alarms.get(key) ?? new Map<string, StoredAlarm>();
+  #changeAlarm(address: Address, change: AlarmChange, revision: number): void {
+    const key = keyOf(address);
+    const alarms = this.#alarms.get(key) ?? new Map<string, AddressedAlarm>();
     this.#alarms.set(key, alarms);
-    if (change.change === "cancel") {
-      alarms.delete(change.name);
-      return;
-    }
-    const { name, dueAt, payload } = change;
-    alarms.set(name, { name, dueAt, generation: revision, payload });
+    const alarm = alarms.get(change.name);
+    const changed = changedAlarm({ ...address }, alarm, change, revision);
+    if (changed === undefined) alarms.delete(change.name);
+    else alarms.set(change.name, changed);
+    if (alarms.size === 0) this.#alarms.delete(key);
   }
 
   #recordReply(key: string, reply: RecordedReply, at: number): void {
@@ -112,6 +116,34 @@ function nextRow(before: ObjectRow | undefined, write: ObjectWrite, at: number):
     updatedAt: at,
     deletedAt: write.deleted ? at : null,
   };
+}
+
+/** An alarm after a change; undefined if it is gone, or never was. */
+function changedAlarm(
+  address: Address,
+  alarm: AddressedAlarm | undefined,
+  change: AlarmChange,
+  revision: number,
+): AddressedAlarm | undefined {
+  switch (change.change) {
+    case "set": {
+      const { name, dueAt, payload, rule } = change;
+      const fresh = { generation: revision, attempts: 0, status: "set", lastError: null } as const;
+      return { address, name, dueAt, payload, rule, ...fresh };
+    }
+    case "cancel":
+      return undefined;
+    case "acknowledge":
+      return alarm?.generation === change.generation ? undefined : alarm;
+    case "attempted": {
+      if (alarm?.generation !== change.generation) return alarm;
+      const { dueAt, attempts, status, lastError } = change;
+      return { ...alarm, dueAt, attempts, status, lastError };
+    }
+    case "redrive":
+      if (alarm?.status !== "dead") return alarm;
+      return { ...alarm, status: "set", attempts: 0, dueAt: change.dueAt };
+  }
 }
 
 /** Ids, types and tenants contain no control characters, so no two addresses meet. */

@@ -9,17 +9,46 @@ import type { JsonValue } from "../core/json.ts";
 /** When an alarm is due: after a delay, or at an instant. */
 export type When = Duration | Date;
 
+/** What becomes of occurrences of a repeating alarm that were missed while nothing ran. */
+export type MisfirePolicy = "once" | "skip" | "all";
+
+/** How often a failing alarm is tried, and how long it waits in between. */
+export interface AlarmRetry {
+  /** How often it is started at most, the first time included. Default 12. */
+  readonly attempts?: number;
+  /** The wait after the first failure; it doubles with every further one. Default `"2s"`. */
+  readonly backoff?: Duration;
+  /** The longest wait. Default `"1h"`. */
+  readonly maxBackoff?: Duration;
+}
+
 /** How an alarm is set. */
 export interface ScheduleOptions {
   /** Handed to the alarm's handler. Must survive JSON. */
   readonly payload?: JsonValue;
+  /** Fires again and again, this long after it was due. */
+  readonly every?: Duration;
+  /** Fires again and again, by a cron pattern of five or six fields (with seconds). */
+  readonly cron?: string;
+  /** The IANA time zone of `cron`. Default `"UTC"`. */
+  readonly timeZone?: string;
+  /**
+   * Occurrences that were missed while nothing ran: `"once"` (default) fires once for all of them, `"skip"`
+   * fires none, `"all"` fires each.
+   */
+  readonly misfire?: MisfirePolicy;
+  readonly retry?: AlarmRetry;
 }
+
+/** The options of an alarm that has no time of its own: the first occurrence of its pattern. */
+export type RepeatOptions = ScheduleOptions & ({ readonly cron: string } | { readonly every: Duration });
 
 /** Sets the alarm `name`, replacing an earlier setting of the same name. */
 export interface ScheduleEffect<Name extends string = string> {
   readonly effect: "schedule";
   readonly name: Name;
-  readonly when: When;
+  /** Null for the first occurrence of the pattern. */
+  readonly when: When | null;
   readonly options: ScheduleOptions;
 }
 
@@ -50,15 +79,35 @@ export type Effect<Name extends string = string> =
  * Sets an alarm of this object. An alarm of the same name is replaced.
  *
  * @param name - one of the definition's `alarms`
- * @param when - a delay (a number of ms, or `"30s"`, `"5m"`, `"1h"`, `"7d"`), or a `Date`
- * @param options - `payload`: a JSON value for the alarm's handler
+ * @param when - a delay (a number of ms, or `"30s"`, `"5m"`, `"1h"`, `"7d"`), or a `Date`; may be left out
+ *   with `every` or `cron`
+ * @param options - `payload`: a JSON value for the alarm's handler; `every` or `cron` (with `timeZone`) to
+ *   repeat; `misfire`; `retry`
+ * @example
+ * ```ts
+ * schedule("expire", "30d");
+ * schedule("report", { cron: "0 9 * * 1-5", timeZone: "Europe/Berlin" });
+ * ```
  */
 export function schedule<const Name extends string>(
   name: Name,
   when: When,
+  options?: ScheduleOptions,
+): ScheduleEffect<Name>;
+export function schedule<const Name extends string>(name: Name, options: RepeatOptions): ScheduleEffect<Name>;
+export function schedule<const Name extends string>(
+  name: Name,
+  when: When | RepeatOptions,
   options: ScheduleOptions = {},
 ): ScheduleEffect<Name> {
-  return { effect: "schedule", name, when, options };
+  return isWhen(when)
+    ? { effect: "schedule", name, when, options }
+    : { effect: "schedule", name, when: null, options: when };
+}
+
+/** Whether a value takes the place of a time. */
+export function isWhen(value: When | RepeatOptions): value is When {
+  return typeof value !== "object" || value === null || value instanceof Date;
 }
 
 /** Calls off the alarm `name` of this object; nothing happens if it is not set. */

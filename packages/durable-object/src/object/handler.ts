@@ -36,6 +36,10 @@ export interface AlarmContext<State> extends Context<State> {
   readonly attempt: number;
   /** What `schedule` was given, or `undefined`. */
   readonly payload: unknown;
+  /** When it was due. */
+  readonly scheduledAt: Date;
+  /** The same for every attempt of this firing, and for no other: a key for what the handler does outside. */
+  readonly firingId: string;
 }
 
 /** Marks a handler with a schema for its arguments. */

@@ -3,7 +3,7 @@
 import type { DurableObjectError } from "../core/errors.ts";
 import type { Duration } from "../core/duration.ts";
 import type { AnyDefinition } from "./define-object.ts";
-import type { ScheduleOptions, When } from "./effect.ts";
+import type { RepeatOptions, ScheduleOptions, When } from "./effect.ts";
 import type { argumentsSchema, ArgsInput } from "./handler.ts";
 import type { Fail, NoReply, Reply } from "./outcome.ts";
 
@@ -22,14 +22,29 @@ export interface StubOptions {
 /** An alarm that is set. */
 export interface AlarmListing<Name extends string = string> {
   readonly name: Name;
+  /** When it is due. */
   readonly at: Date;
   readonly payload: unknown;
+  /** Raised with every new setting. */
+  readonly generation: number;
+  /** `"dead"` if it failed too often: it stays until it is redriven or cancelled. */
+  readonly status: "set" | "dead";
+  /** How often it was started and failed. */
+  readonly attempts: number;
+  /** What the last attempt failed with. */
+  readonly lastError: string | null;
+  /** How it repeats, if it does. */
+  readonly every?: Duration;
+  readonly cron?: string;
+  readonly timeZone?: string;
 }
 
 /** The alarms of one object. */
 export interface AlarmsStub<Name extends string = string> {
   /** Sets an alarm, replacing one of the same name. Resolves when it is durable. */
   schedule(name: Name, when: When, options?: ScheduleOptions): Promise<void>;
+  /** Sets a repeating alarm to the first occurrence of its pattern. */
+  schedule(name: Name, options: RepeatOptions): Promise<void>;
   /** Calls off an alarm. Resolves to whether it was set. */
   cancel(name: Name): Promise<boolean>;
   /** Calls off all alarms of the object. */

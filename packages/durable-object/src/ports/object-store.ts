@@ -29,17 +29,39 @@ export interface StoredObject {
   readonly stateVersion: number;
 }
 
+/** A new setting of an alarm. Its generation is the revision that sets it. */
+export interface AlarmSetting {
+  readonly change: "set";
+  readonly name: string;
+  /** When it is due, in ms since 1970. */
+  readonly dueAt: number;
+  /** JSON text, or null. */
+  readonly payload: string | null;
+  /** How it repeats and is retried, as JSON text; null for once, with the defaults. */
+  readonly rule: string | null;
+}
+
 /** A change to one alarm of the object that is written. */
 export type AlarmChange =
+  | AlarmSetting
+  | { readonly change: "cancel"; readonly name: string }
+  /** It was handled and goes, unless it was set anew meanwhile: then its generation is another one. */
+  | { readonly change: "acknowledge"; readonly name: string; readonly generation: number }
+  /** It was started and not handled: it is due again at `dueAt`, or dead. Under the same condition. */
   | {
-      readonly change: "set";
+      readonly change: "attempted";
       readonly name: string;
-      /** When it is due, in ms since 1970. */
+      readonly generation: number;
       readonly dueAt: number;
-      /** JSON text, or null. */
-      readonly payload: string | null;
+      readonly attempts: number;
+      readonly status: AlarmStatus;
+      readonly lastError: string | null;
     }
-  | { readonly change: "cancel"; readonly name: string };
+  /** A dead alarm is due again at `dueAt`, with no attempts counted. */
+  | { readonly change: "redrive"; readonly name: string; readonly dueAt: number };
+
+/** Whether an alarm will fire, or has failed too often and waits for somebody to look. */
+export type AlarmStatus = "set" | "dead";
 
 /** The reply of a call that was made with an idempotency key. */
 export interface RecordedReply {
@@ -91,6 +113,36 @@ export interface StoredAlarm {
   readonly dueAt: number;
   readonly generation: number;
   readonly payload: string | null;
+  readonly rule: string | null;
+  /** How often it was started and not handled. */
+  readonly attempts: number;
+  readonly status: AlarmStatus;
+  /** What the last attempt failed with. */
+  readonly lastError: string | null;
+}
+
+/** An alarm with the object it belongs to. */
+export interface AddressedAlarm extends StoredAlarm {
+  readonly address: Address;
+}
+
+/** Which due alarms to get: those of one type, the one that is due longest first. */
+export interface DueAlarmsQuery {
+  readonly type: string;
+  /** Only this tenant's; null for all. */
+  readonly tenant: string | null;
+  /** Only alarms that are due at this time or before, in ms since 1970. */
+  readonly dueBy: number;
+  readonly limit: number;
+}
+
+/** Which dead alarms to get: those of one type and tenant, ordered by id and name. */
+export interface DeadAlarmsQuery {
+  readonly tenant: string;
+  readonly type: string;
+  /** Only alarms after this one; null for the first page. */
+  readonly after: { readonly id: string; readonly name: string } | null;
+  readonly limit: number;
 }
 
 /** Which objects to list: those of one tenant and type, in order of their ids. */
@@ -134,14 +186,25 @@ export interface ObjectStore {
 export interface OpenObjectStore {
   /** The number of the last batch that was applied under this ownership; the next one is one more. */
   readonly lastNumber: number;
+  /** Whether the owner before this one did not close the store: it may have died in the middle of something. */
+  readonly ownerDied: boolean;
   /** The stored objects, in the order of the addresses; null where nothing is stored. */
   load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]>;
   commit(batch: CommitBatch): Promise<CommitResult>;
   /** The recorded reply of a call, or null if there is none or it expired before `now`. */
   findReply(address: Address, key: string, now: number): Promise<RecordedReply | null>;
-  /** The alarms of one object, the next one first; names in order where times are equal. */
+  /** The alarms of one object, dead ones included, the next one first; names in order where times are equal. */
   listAlarms(address: Address): Promise<readonly StoredAlarm[]>;
   listObjects(query: ObjectListQuery): Promise<readonly ObjectListing[]>;
+  /** Due alarms, without those that are dead. What it costs does not grow with the alarms that are not due. */
+  dueAlarms(query: DueAlarmsQuery): Promise<readonly AddressedAlarm[]>;
+  /** When the next alarm of these types is due after a time, in ms since 1970; null if none is. Costs as little. */
+  nextDueAfter(types: readonly string[], after: number): Promise<number | null>;
+  /** The tenants with an alarm of this type that is due by then. What it costs grows with the tenants. */
+  dueTenants(type: string, dueBy: number): Promise<readonly string[]>;
+  /** All types that have alarms. What it costs grows with the types. */
+  alarmTypes(): Promise<readonly string[]>;
+  deadAlarms(query: DeadAlarmsQuery): Promise<readonly AddressedAlarm[]>;
   /**
    * Forgets at most `limit` replies that expired before `now` and at most `limit` tombstones that are
    * older than `tombstonesBefore`. Refused like a write when the right to write is gone.

@@ -23,7 +23,10 @@ import type { AnyDefinition } from "../object/define-object.ts";
 import type { AdmittedState } from "../object/state-codec.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
 import type { OpenObjectStore, RecordedReply, StoredObject } from "../ports/object-store.ts";
+import type { AlarmsChanged } from "../ports/scheduler.ts";
 import { publishPhase } from "../telemetry/channels.ts";
+import type { RetryPolicy } from "../alarms/alarm-rule.ts";
+import { fire } from "./fire.ts";
 import { activationFailed, builtOnLost, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -55,6 +58,10 @@ export interface ActivationHost {
   /** Whether the node is stopping: objects leave as soon as nothing is going on. */
   readonly isDraining: boolean;
   load(address: Address): Promise<StoredObject | null>;
+  /** A commit has changed alarms. */
+  alarmsChanged(alarms: AlarmsChanged): void;
+  /** How failing alarms are retried, where they do not say. */
+  readonly alarmRetry: RetryPolicy;
   /** Has a write committed; its activation hears of it by `committed`, `rejected` or `stale`. */
   commit(write: PendingWrite): void;
   stub<Definition extends AnyDefinition>(
@@ -205,7 +212,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   #canStart(call: Call): boolean {
     if (this.#running !== null || this.#phase !== "active" || call.lookingUp !== null) return false;
     if (this.state.newestWrite === null) return true;
-    return call.operation.pace === "sync" && this.state.inFlight?.inDoubt !== true;
+    // Every commit that could have changed an alarm must be known before the alarm may fire.
+    return call.firing === null && call.operation.pace === "sync" && this.state.inFlight?.inDoubt !== true;
   }
 
   /** Goes on after something ended: with the calls that wait, as far as they can start, or by leaving. */
@@ -227,12 +235,18 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   /** Runs a turn; one that is asynchronous goes on by itself when it is over. */
   #start(call: Call): void {
     const { state } = this;
-    const turn = new Turn(this, call.operation, call.caller, call.deadline, state.head, state.newestWrite);
+    const { firing } = call;
+    if (firing !== null && (firing.void || !state.exists)) {
+      // Its alarm was set anew or called off while it waited, or went with its object.
+      this.answer(call, null);
+      return;
+    }
+    const turn = new Turn(this, call.operation, call.caller, call.deadline, state.head, state.newestWrite, firing);
     this.#running = turn;
     this.#runningCall = call;
     call.turn = turn;
     if (call.stage === "waiting") call.stage = "running";
-    const conclusion = turn.run(call.args);
+    const conclusion = firing === null ? turn.run(call.args) : fire(turn, firing, this.host);
     if (conclusion instanceof Promise) {
       void conclusion.then((concluded) => {
         this.#finish(call, turn, concluded);
@@ -342,6 +356,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 
   committed(write: PendingWrite): void {
     this.state.committed(write);
+    const { alarmsChanged } = write;
+    if (alarmsChanged !== null) this.host.alarmsChanged(alarmsChanged);
     write.release();
     if (write.destroyed) this.#leave();
     else this.#goOn();

@@ -8,6 +8,7 @@
 
 import { formatAddress, type Address } from "../core/address.ts";
 import { DurableObjectError, type ErrorCode, type FailureOutcome } from "../core/errors.ts";
+import type { Firing } from "../alarms/firing.ts";
 import type { RecordedReply } from "../ports/object-store.ts";
 import type { Expiring } from "./deadlines.ts";
 import type { Operation } from "./operation.ts";
@@ -54,6 +55,8 @@ export class Call implements Expiring {
   lookingUp: object | null = null;
   /** Calls under the same idempotency key that get the same answer. */
   followers: Call[] | null = null;
+  /** The alarm it delivers, if it is not a caller's. */
+  firing: Firing | null = null;
   /** Who holds it while it waits. */
   holder: CallHolder | null = null;
   /** The turn it runs in, once it does. */

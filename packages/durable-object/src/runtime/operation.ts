@@ -46,7 +46,7 @@ export interface ObjectType {
   readonly codec: StateCodec;
   readonly operations: ReadonlyMap<string, Operation>;
   readonly afterLoad: Operation | null;
-  readonly alarmNames: ReadonlySet<string>;
+  readonly alarms: ReadonlyMap<string, Operation>;
   readonly hibernateAfterMs: number;
   readonly shutdownAfterMs: number;
 }
@@ -73,6 +73,10 @@ export function objectType(definition: AnyDefinition): ObjectType {
   for (const [name, handler] of Object.entries(definition.handlers as Record<string, Handler>)) {
     operations.set(name, handlerOperation(name, handler));
   }
+  const alarms = new Map<string, Operation>();
+  for (const [name, handler] of Object.entries(definition.alarms as Record<string, Handler>)) {
+    alarms.set(name, handlerOperation(name, handler));
+  }
   return {
     name: definition.type,
     definition,
@@ -82,7 +86,7 @@ export function objectType(definition: AnyDefinition): ObjectType {
       definition.afterLoad === undefined
         ? null
         : handlerOperation("afterLoad", definition.afterLoad as unknown as Handler),
-    alarmNames: new Set(Object.keys(definition.alarms as object)),
+    alarms,
     hibernateAfterMs: definition.hibernateAfterMs,
     shutdownAfterMs: definition.shutdownAfterMs,
   };

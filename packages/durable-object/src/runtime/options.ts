@@ -1,10 +1,14 @@
 /** The options of a runtime: checked once, and resolved into one frozen value. */
 
+import { defaultRetry, resolveRetry, WrongRule, type RetryPolicy } from "../alarms/alarm-rule.ts";
+import { polling } from "../alarms/polling-scheduler.ts";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import type { Environment } from "../core/environment.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
+import type { AlarmRetry } from "../object/effect.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { Scheduler } from "../ports/scheduler.ts";
 import { systemEnvironment } from "./system-environment.ts";
 
 /** What `createRuntime` takes. */
@@ -32,6 +36,10 @@ export interface RuntimeOptions {
    * what changed. Default: true, unless `NODE_ENV` is `production`.
    */
   readonly freezeState?: boolean;
+  /** Finds the alarms that are due. Default: `polling()`. */
+  readonly scheduler?: Scheduler;
+  /** How failing alarms are retried, where they do not say: 12 attempts, after 2 s, 4 s, … at most 1 h. */
+  readonly alarmRetry?: AlarmRetry;
   /** Time and chance. Default: the system's. */
   readonly environment?: Environment;
 }
@@ -49,6 +57,8 @@ export interface ResolvedOptions {
   readonly maxStateBytes: number;
   readonly maxArgumentBytes: number;
   readonly freezeState: boolean;
+  readonly scheduler: Scheduler;
+  readonly alarmRetry: RetryPolicy;
   readonly environment: Environment;
 }
 
@@ -69,6 +79,14 @@ function count(name: string, value: number | undefined, fallback: number): numbe
   if (!Number.isSafeInteger(value) || value < 1)
     throw invalid(`${name} must be a whole number from 1, not ${JSON.stringify(value)}.`);
   return value;
+}
+
+function retryPolicy(retry: AlarmRetry | undefined): RetryPolicy {
+  try {
+    return resolveRetry(retry ?? {}, defaultRetry);
+  } catch (error) {
+    throw error instanceof WrongRule ? invalid(`alarmRetry: ${error.problem}.`) : error;
+  }
 }
 
 /**
@@ -101,6 +119,8 @@ export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
     maxStateBytes: count("maxStateBytes", options.maxStateBytes, 4 * 1024 * 1024),
     maxArgumentBytes: count("maxArgumentBytes", options.maxArgumentBytes, 1024 * 1024),
     freezeState: options.freezeState ?? process.env["NODE_ENV"] !== "production",
+    scheduler: options.scheduler ?? polling(),
+    alarmRetry: retryPolicy(options.alarmRetry),
     environment: options.environment ?? systemEnvironment,
   });
 }

@@ -11,6 +11,7 @@ import type { Address } from "../core/address.ts";
 import type { DurableObjectError } from "../core/errors.ts";
 import type { AdmittedState } from "../object/state-codec.ts";
 import type { AlarmChange, ObjectWrite, RecordedReply } from "../ports/object-store.ts";
+import type { AlarmsChanged } from "../ports/scheduler.ts";
 import type { Call } from "./call.ts";
 import type { TurnEffect } from "./turn-effect.ts";
 
@@ -79,8 +80,7 @@ export class PendingWrite {
         case "destroy":
           this.#destroyed = true;
           break;
-        case "set":
-        case "cancel":
+        default:
           (this.#alarms ??= new Map()).set(effect.name, effect);
           break;
       }
@@ -97,6 +97,13 @@ export class PendingWrite {
   /** Has the reply of a call recorded under its idempotency key. */
   record(reply: RecordedReply): void {
     (this.#replies ??= []).push(reply);
+  }
+
+  /** What it changes about alarms, for the scheduler; null if nothing. */
+  get alarmsChanged(): AlarmsChanged | null {
+    const all = this.#cancelAll || this.#destroyed;
+    if (!all && this.#alarms === null) return null;
+    return { address: this.owner.address, all, changes: [...(this.#alarms?.values() ?? [])] };
   }
 
   /** The write as the store takes it. Called once, when the batch is closed. */

@@ -10,6 +10,7 @@ import type { Environment } from "../core/environment.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { StubOptions } from "../object/stub.ts";
 import { calls, type CallContext } from "../telemetry/channels.ts";
+import type { Firing } from "../alarms/firing.ts";
 import type { ActivationHost } from "./activation.ts";
 import type { ActivationTable } from "./activation-table.ts";
 import { Call, type CallObserver } from "./call.ts";
@@ -112,6 +113,17 @@ export class Router implements CallObserver {
     // After it was accepted: what was answered at once needs no deadline.
     if (call.stage !== "settled") this.#deadlines.add(call);
     return call.promise;
+  }
+
+  /** Takes a due alarm to its object. Resolves when it was handled, put off, or found to be void. */
+  async fire(type: ObjectType, operation: Operation, firing: Firing): Promise<void> {
+    const call = new Call(firing.alarm.address, operation, [], Infinity, null, this);
+    call.firing = firing;
+    this.#pending += 1;
+    const refusal = this.#refusal(call);
+    if (refusal === null) this.#deliver(call, type, this.#options.environment.monotonic());
+    else call.reject(refusal);
+    await call.promise;
   }
 
   #deliver(call: Call, type: ObjectType, nowMs: number): void {

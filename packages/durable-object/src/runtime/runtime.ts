@@ -6,11 +6,13 @@
  * A store whose right to write is gone leads from running straight to stopped.
  */
 
+import { Firing } from "../alarms/firing.ts";
 import { formatAddress, type Address } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition, ObjectDefinition } from "../object/define-object.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
 import { StoreFailure, type OpenObjectStore } from "../ports/object-store.ts";
+import type { Delivery, RunningScheduler } from "../ports/scheduler.ts";
 import { publishWarning } from "../telemetry/channels.ts";
 import { observeStore } from "../telemetry/observed-store.ts";
 import type { Activation, ActivationHost, Phase } from "./activation.ts";
@@ -24,7 +26,14 @@ import type { Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { Sweeper } from "./sweeper.ts";
-import { activateOperation, deactivateOperation, deleteOperation } from "./system-operations.ts";
+import {
+  activateOperation,
+  alarmOperations,
+  deactivateOperation,
+  deleteOperation,
+  missingAlarmHandler,
+} from "./system-operations.ts";
+import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 
 /** Where an object is live. */
@@ -58,6 +67,9 @@ export class Runtime implements AsyncDisposable {
   readonly #committer: Committer;
   readonly #router: Router;
   readonly #sweeper: Sweeper;
+  readonly #scheduler: RunningScheduler;
+  /** Dead alarms, and trying them again. */
+  readonly alarms: RuntimeAlarms;
   #phase: "running" | "stopping" | "stopped" = "running";
   #stopped: Promise<void> | null = null;
 
@@ -90,11 +102,30 @@ export class Runtime implements AsyncDisposable {
       commit: (write) => this.#committer.add(write),
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
+      alarmRetry: options.alarmRetry,
+      alarmsChanged: (alarms) => this.#scheduler.changed(alarms),
       left: (activation, waiting) => table.remove(activation, waiting, environment.monotonic()),
     };
     this.#router = new Router({ environment, table, host, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.alarms = {
+      dead: async (definition, { tenant = "", limit = 100, after } = {}) => {
+        const { type } = this.#types.known(definition);
+        const query = { tenant, type: type.name, limit: checkedLimit(limit), after: after ?? null };
+        return (await this.#reading("alarms.dead", () => store.deadAlarms(query))).map(deadAlarm);
+      },
+      redrive: async (definition, id, name, tenantOption) =>
+        (await this.#system(alarmOperations.redrive, definition, id, tenantOption, [name])) as boolean,
+    };
     this.#sweeper = new Sweeper(table, store, environment, this.#types);
     this.#sweeper.start();
+    const openedAtMs = environment.now();
+    this.#scheduler = options.scheduler.start({
+      environment,
+      store,
+      types: [...this.#types].map(({ name }) => name),
+      deliver: (alarm) => this.#deliver(new Firing(alarm, store.ownerDied && alarm.dueAt <= openedAtMs)),
+      warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
+    });
   }
 
   /**
@@ -182,10 +213,25 @@ export class Runtime implements AsyncDisposable {
     definition: AnyDefinition | string,
     id: string,
     options?: TenantOption,
-  ): Promise<void> {
+    args: readonly unknown[] = [],
+  ): Promise<unknown> {
     const { type } = this.#types.known(definition);
     const address = checkAddress(type.name, id, options?.tenant);
-    await this.#router.call(address, type, operation, [], this.#router.callOptions(undefined, null));
+    return await this.#router.call(address, type, operation, args, this.#router.callOptions(undefined, null));
+  }
+
+  /** Takes a due alarm to its object. */
+  #deliver(firing: Firing): Delivery {
+    const { address, name } = firing.alarm;
+    const { type } = this.#types.known(address.type);
+    let operation = type.alarms.get(name);
+    if (operation === undefined) {
+      const message = `${formatAddress(address)}: the alarm "${name}" fires, and the definition has no handler for it. It is acknowledged.`;
+      publishWarning({ warning: "alarm-without-handler", message });
+      operation = missingAlarmHandler;
+    }
+    const over = this.#router.fire(type, operation, firing);
+    return { over, revoke: () => (firing.void = true) };
   }
 
   /** Where an object is live, or null. */
@@ -248,9 +294,10 @@ export class Runtime implements AsyncDisposable {
     const { environment, stopTimeoutMs } = this.#options;
     this.#phase = "stopping";
     this.#router.close(stopped, true);
+    const schedulerStopped = this.#scheduler.stop();
     let timer = { cancel(): void {} };
     const timeUp = new Promise<void>((resolve) => (timer = environment.after(stopTimeoutMs, resolve)));
-    await Promise.race([this.#drain(), timeUp]);
+    await Promise.race([Promise.all([schedulerStopped, this.#drain()]), timeUp]);
     timer.cancel();
     this.#abandonAll(
       stopped,

@@ -5,7 +5,8 @@
 
 import type { Address } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
-import type { When, ScheduleOptions } from "../object/effect.ts";
+import { isWhen, type RepeatOptions, type ScheduleOptions, type When } from "../object/effect.ts";
+import { alarmListing } from "./alarm-listing.ts";
 import type { AlarmListing, AlarmsStub, SafeResult, StubOptions } from "../object/stub.ts";
 import type { StoredAlarm } from "../ports/object-store.ts";
 import type { ObjectType, Operation } from "./operation.ts";
@@ -107,11 +108,11 @@ class Alarms implements AlarmsStub {
     this.#target = to;
   }
 
-  async schedule(name: string, when: When, options?: ScheduleOptions): Promise<void> {
+  async schedule(name: string, when: When | RepeatOptions, options?: ScheduleOptions): Promise<void> {
+    if (!isWhen(when)) return await this.schedule(name, null as never, when);
     // A date crosses the boundary as a number: it is the one argument that is no JSON.
-    const payload = options === undefined ? [] : [options];
     const at = when instanceof Date ? { at: when.getTime() } : when;
-    await this.#target.call(alarmOperations.schedule, [name, at, ...payload]);
+    await this.#target.call(alarmOperations.schedule, options === undefined ? [name, at] : [name, at, options]);
   }
 
   async cancel(name: string): Promise<boolean> {
@@ -124,10 +125,6 @@ class Alarms implements AlarmsStub {
 
   async list(): Promise<AlarmListing[]> {
     const alarms = (await this.#target.call(alarmOperations.list, [])) as readonly StoredAlarm[];
-    return alarms.map(({ name, dueAt, payload }) => ({
-      name,
-      at: new Date(dueAt),
-      payload: payload === null ? undefined : (JSON.parse(payload) as unknown),
-    }));
+    return alarms.map(alarmListing);
   }
 }

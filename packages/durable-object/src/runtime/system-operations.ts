@@ -3,7 +3,7 @@
  * that setting an alarm from outside, or deleting an object, has its place in the order of calls.
  */
 
-import { cancel, cancelAll, destroy, schedule, type ScheduleOptions, type When } from "../object/effect.ts";
+import { cancel, cancelAll, destroy, schedule, type Effect, type RepeatOptions, type ScheduleOptions, type When } from "../object/effect.ts";
 import { noreply, reply } from "../object/outcome.ts";
 import type { Operation, OperationContext, Pace } from "./operation.ts";
 
@@ -36,7 +36,12 @@ export const deleteOperation = operation("delete", "sync", (context) => noreply(
 /** The operations behind `stub.alarms`. */
 export const alarmOperations = {
   schedule: operation("alarms.schedule", "sync", (context, [name, when, options]) =>
-    noreply(context.state, schedule(name as string, fromWire(when), (options ?? {}) as ScheduleOptions)),
+    noreply(
+      context.state,
+      when === null
+        ? schedule(name as string, (options ?? {}) as RepeatOptions)
+        : schedule(name as string, fromWire(when), (options ?? {}) as ScheduleOptions),
+    ),
   ),
   // Resolves to whether it was set, so it has to look; it waits until what it looks at is durable.
   cancel: operation("alarms.cancel", "async", async (context, [name]) => {
@@ -47,4 +52,14 @@ export const alarmOperations = {
   }),
   cancelAll: operation("alarms.cancelAll", "sync", (context) => noreply(context.state, cancelAll())),
   list: operation("alarms.list", "async", async (context) => reply(await context.storedAlarms())),
+  // Resolves to whether it was dead.
+  redrive: operation("alarms.redrive", "async", async (context, [name]) => {
+    const alarms = await context.storedAlarms();
+    return alarms.some((alarm) => alarm.name === name && alarm.status === "dead")
+      ? reply(true, context.state, { effect: "redrive", name } as unknown as Effect)
+      : reply(false);
+  }),
 };
+
+/** What an alarm does whose handler the definition does not have (any more). */
+export const missingAlarmHandler = operation("alarm without a handler", "sync", () => noreply());

@@ -4,8 +4,15 @@ import { parseDuration } from "../core/duration.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { copyJson } from "../core/json.ts";
 import { preview } from "../core/preview.ts";
+import { nextOccurrence, ruleOf, WrongRule, type AlarmRule } from "../alarms/alarm-rule.ts";
 import type { Effect, ScheduleEffect } from "../object/effect.ts";
 import type { AlarmChange } from "../ports/object-store.ts";
+
+/** An effect of the library's own operations: a dead alarm is tried again. */
+export interface RedriveEffect {
+  readonly effect: "redrive";
+  readonly name: string;
+}
 
 /** An effect, checked and with its time worked out. */
 export type TurnEffect = AlarmChange | { readonly change: "cancelAll" } | { readonly change: "destroy" };
@@ -28,12 +35,15 @@ export class WrongEffect {
  * @param nowMs - wall-clock time, for delays
  * @throws {@link WrongEffect}, or `NotJson` for a payload
  */
-export function checkEffect(effect: Effect, alarmNames: ReadonlySet<string>, nowMs: number): TurnEffect {
+export function checkEffect(effect: Effect | RedriveEffect, alarmNames: ReadonlyMap<string, unknown>, nowMs: number): TurnEffect {
   switch (effect?.effect) {
     case "schedule":
       return checkSchedule(effect, alarmNames, nowMs);
+    // What is set may be called off by any name: the definition may have had it once.
     case "cancel":
-      return { change: "cancel", name: checkName(effect.name, alarmNames) };
+      return { change: "cancel", name: checkText(effect.name) };
+    case "redrive":
+      return { change: "redrive", name: effect.name, dueAt: Math.ceil(nowMs) };
     case "cancelAll":
       return { change: "cancelAll" };
     case "destroy":
@@ -46,29 +56,56 @@ export function checkEffect(effect: Effect, alarmNames: ReadonlySet<string>, now
   }
 }
 
-function checkSchedule(effect: ScheduleEffect, alarmNames: ReadonlySet<string>, nowMs: number): TurnEffect {
+function checkSchedule(effect: ScheduleEffect, alarmNames: ReadonlyMap<string, unknown>, nowMs: number): TurnEffect {
   const name = checkName(effect.name, alarmNames);
-  const dueAt = dueTime(effect.when, nowMs);
+  const options = effect.options ?? {};
+  const rule = checkRule(name, effect);
+  const dueAt = effect.when === null ? firstOccurrence(rule, nowMs) : dueTime(effect.when, nowMs);
   if (dueAt === null) {
-    throw new WrongEffect(
-      "INVALID_OUTCOME",
-      `schedules the alarm "${name}" for ${preview(effect.when)}. Give a Date, a number of ms from 0, or a text such as "30s", "5m", "1h", "7d"`,
-    );
+    const problem =
+      effect.when === null
+        ? `schedules the alarm "${name}" without a time, and no occurrence of its pattern is to come`
+        : `schedules the alarm "${name}" for ${preview(effect.when)}. Give a Date, a number of ms from 0, or a text such as "30s", "5m", "1h", "7d"`;
+    throw new WrongEffect("INVALID_OUTCOME", problem);
   }
-  const payload = copyJson(effect.options?.payload, "payload");
-  return { change: "set", name, dueAt, payload: payload === undefined ? null : JSON.stringify(payload) };
+  const payload = copyJson(options.payload, "payload");
+  return {
+    change: "set",
+    name,
+    dueAt,
+    payload: payload === undefined ? null : JSON.stringify(payload),
+    rule: rule === null ? null : JSON.stringify(rule),
+  };
 }
 
-/** In whole ms: what is stored is what was asked for. */
+function checkRule(name: string, { options }: ScheduleEffect): AlarmRule | null {
+  try {
+    return ruleOf(options ?? {});
+  } catch (error) {
+    if (!(error instanceof WrongRule)) throw error;
+    throw new WrongEffect("INVALID_OUTCOME", `schedules the alarm "${name}" by a rule that is none: ${error.problem}`);
+  }
+}
+
+function firstOccurrence(rule: AlarmRule | null, nowMs: number): number | null {
+  return rule === null ? null : nextOccurrence(rule, nowMs, nowMs);
+}
+
+/** In whole ms: what is stored is what was asked for, and never earlier. */
 function dueTime(when: unknown, nowMs: number): number | null {
   if (when instanceof Date) return Number.isNaN(when.getTime()) ? null : when.getTime();
   const delayMs = parseDuration(when);
   return delayMs === null ? null : Math.ceil(nowMs + delayMs);
 }
 
-function checkName(name: string, alarmNames: ReadonlySet<string>): string {
+function checkText(name: unknown): string {
+  if (typeof name === "string") return name;
+  throw new WrongEffect("INVALID_OUTCOME", `names an alarm by ${preview(name)}, which is no text`);
+}
+
+function checkName(name: string, alarmNames: ReadonlyMap<string, unknown>): string {
   if (alarmNames.has(name)) return name;
-  const known = alarmNames.size === 0 ? "it has no alarms" : `its alarms are ${[...alarmNames].join(", ")}`;
+  const known = alarmNames.size === 0 ? "it has no alarms" : `its alarms are ${[...alarmNames.keys()].join(", ")}`;
   throw new WrongEffect(
     "UNKNOWN_ALARM",
     `names the alarm ${preview(name)}, which the definition does not have: ${known}`,

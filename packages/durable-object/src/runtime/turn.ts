@@ -20,6 +20,7 @@ import { formatIssues, type Schema, type SchemaResult } from "../object/schema.t
 import { Unstorable, type AdmittedState } from "../object/state-codec.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
 import type { StoredAlarm } from "../ports/object-store.ts";
+import type { Firing } from "../alarms/firing.ts";
 import type { ChainLink } from "./call-chain.ts";
 import type { ObjectType, Operation, OperationContext } from "./operation.ts";
 import type { PendingWrite } from "./pending-write.ts";
@@ -81,6 +82,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   lost: DurableObjectError | null = null;
   over = false;
   readonly #object: TurnObject;
+  readonly #firing: Firing | null;
   #controller: AbortController | null = null;
   #aborted: DurableObjectError | null = null;
   #get: Context<unknown>["get"] | null = null;
@@ -92,6 +94,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
     deadline: number,
     base: AdmittedState,
     basis: PendingWrite | null,
+    firing: Firing | null = null,
   ) {
     this.#object = object;
     this.operation = operation;
@@ -99,6 +102,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
     this.deadline = deadline;
     this.base = base;
     this.basis = basis;
+    this.#firing = firing;
   }
 
   get state(): Readonly<unknown> {
@@ -119,6 +123,25 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   get address(): Address {
     return this.#object.address;
+  }
+
+  // What an alarm's handler sees besides.
+
+  get attempt(): number {
+    return (this.#firing?.attempts ?? 0) + 1;
+  }
+
+  get payload(): unknown {
+    const text = this.#firing?.alarm.payload ?? null;
+    return text === null ? undefined : JSON.parse(text);
+  }
+
+  get scheduledAt(): Date | undefined {
+    return this.#firing === null ? undefined : new Date(this.#firing.alarm.dueAt);
+  }
+
+  get firingId(): string | undefined {
+    return this.#firing?.id;
   }
 
   /** Made when it is asked for: most handlers never look. */
@@ -254,7 +277,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   #checkedEffect(effect: Effect): TurnEffect {
     if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
-    return checkEffect(effect, this.#object.type.alarmNames, this.#object.host.environment.now());
+    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now());
   }
 
   #notJson(problem: NotJson): Conclusion {

@@ -9,9 +9,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Address } from "../core/address.ts";
 import type {
+  AddressedAlarm,
   AlarmChange,
   CommitBatch,
   CommitResult,
+  DeadAlarmsQuery,
+  DueAlarmsQuery,
   ObjectListing,
   ObjectListQuery,
   ObjectWrite,
@@ -25,7 +28,7 @@ import type { SqlitePhase } from "./sqlite-failure.ts";
 import { storeFailure } from "./sqlite-failure.ts";
 import { checkVersion, migrate } from "./sqlite-migrations.ts";
 import type { SqliteOwner } from "./sqlite-owner.ts";
-import { beginEpoch } from "./sqlite-owner.ts";
+import { beginEpoch, type Ownership } from "./sqlite-owner.ts";
 import type { PreparedStatements } from "./sqlite-statements.ts";
 import { prepareStatements } from "./sqlite-statements.ts";
 
@@ -50,14 +53,17 @@ export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements: PreparedStatements;
   readonly #epoch: number;
+  /** Whether the owner before this one did not close the file. */
+  readonly ownerDied: boolean;
   /** Why nothing works any more; null while it does. */
   #failure: StoreFailure | null = null;
 
-  private constructor(path: string, database: DatabaseSync, epoch: number) {
+  private constructor(path: string, database: DatabaseSync, { epoch, ownerDied }: Ownership) {
     this.#path = path;
     this.#database = database;
     this.#statements = prepareStatements(database);
     this.#epoch = epoch;
+    this.ownerDied = ownerDied;
   }
 
   /**
@@ -126,6 +132,56 @@ export class SqliteConnection {
     });
   }
 
+  dueAlarms({ type, tenant, dueBy, limit }: DueAlarmsQuery): readonly AddressedAlarm[] {
+    return this.#read(() => {
+      const { dueAlarms, dueAlarmsOfTenant } = this.#statements;
+      const rows = tenant === null ? dueAlarms.all(type, dueBy, limit) : dueAlarmsOfTenant.all(type, tenant, dueBy, limit);
+      return rows.map(addressedAlarm);
+    });
+  }
+
+  nextDueAfter(types: readonly string[], after: number): number | null {
+    return this.#read(() => {
+      let next: number | null = null;
+      for (const type of types) {
+        const row = this.#statements.nextDueAfter.get(type, after);
+        if (row !== undefined && (next === null || Number(row["dueAt"]) < next)) next = Number(row["dueAt"]);
+      }
+      return next;
+    });
+  }
+
+  dueTenants(type: string, dueBy: number): readonly string[] {
+    return this.#read(() => {
+      const tenants: string[] = [];
+      // The default tenant is the empty text, which comes before all others.
+      let tenant: string | undefined = "";
+      while (tenant !== undefined) {
+        if (this.#statements.hasDueAlarm.get(type, tenant, dueBy) !== undefined) tenants.push(tenant);
+        tenant = this.#statements.nextTenant.get(type, tenant)?.["tenant"] as string | undefined;
+      }
+      return tenants;
+    });
+  }
+
+  alarmTypes(): readonly string[] {
+    return this.#read(() => {
+      const types: string[] = [];
+      let row = this.#statements.nextAlarmType.get("");
+      while (row !== undefined) {
+        types.push(row["type"] as string);
+        row = this.#statements.nextAlarmType.get(row["type"] as string);
+      }
+      return types;
+    });
+  }
+
+  deadAlarms({ tenant, type, after, limit }: DeadAlarmsQuery): readonly AddressedAlarm[] {
+    return this.#read(() =>
+      this.#statements.deadAlarms.all(tenant, type, after?.id ?? "", after?.name ?? "", limit).map(addressedAlarm),
+    );
+  }
+
   listObjects({ tenant, type, after, limit }: ObjectListQuery): readonly ObjectListing[] {
     return this.#read(() => {
       // No id is empty, so the empty text comes before all of them.
@@ -144,6 +200,13 @@ export class SqliteConnection {
   }
 
   close(): void {
+    if (this.#failure === null) {
+      try {
+        this.#statements.closeEpoch.run(this.#epoch);
+      } catch {
+        // Then the next owner takes this one for dead, which costs it a little.
+      }
+    }
     try {
       // So that the file alone is a complete copy. Not possible while somebody reads; then it stays in the WAL.
       this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -178,8 +241,27 @@ export class SqliteConnection {
   }
 
   #changeAlarm({ tenant, type, id }: Address, alarm: AlarmChange, revision: number): void {
-    if (alarm.change === "cancel") this.#statements.cancelAlarm.run(tenant, type, id, alarm.name);
-    else this.#statements.setAlarm.run(tenant, type, id, alarm.name, alarm.dueAt, revision, alarm.payload);
+    const sql = this.#statements;
+    const { name } = alarm;
+    switch (alarm.change) {
+      case "set":
+        sql.setAlarm.run(tenant, type, id, name, alarm.dueAt, revision, alarm.payload, alarm.rule);
+        break;
+      case "cancel":
+        sql.cancelAlarm.run(tenant, type, id, name);
+        break;
+      case "acknowledge":
+        sql.acknowledgeAlarm.run(tenant, type, id, name, alarm.generation);
+        break;
+      case "attempted": {
+        const { dueAt, attempts, status, lastError, generation } = alarm;
+        sql.attemptedAlarm.run(dueAt, attempts, status, lastError, tenant, type, id, name, generation);
+        break;
+      }
+      case "redrive":
+        sql.redriveAlarm.run(alarm.dueAt, tenant, type, id, name);
+        break;
+    }
   }
 
   /** The lane did not advance: either this batch is in it already, or it may not be written. */
@@ -247,4 +329,9 @@ export class SqliteConnection {
     if (failure.kind === "lost" && failure !== error) this.#failure ??= failure;
     return failure;
   }
+}
+
+function addressedAlarm(row: Record<string, unknown>): AddressedAlarm {
+  const { tenant, type, id, ...alarm } = row as unknown as Address & StoredAlarm;
+  return { ...alarm, address: { tenant, type, id } };
 }

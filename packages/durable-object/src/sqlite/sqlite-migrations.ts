@@ -80,6 +80,19 @@ CREATE TABLE durable_object_lanes (
 ) STRICT;
 `,
   },
+  {
+    version: 2,
+    name: "alarms that fire",
+    // Due alarms of one type, and of one type and tenant; dead ones, which are few.
+    sql: `
+DROP INDEX durable_object_alarms_due;
+CREATE INDEX durable_object_alarms_due ON durable_object_alarms (type, due_at) WHERE status = 'set';
+CREATE INDEX durable_object_alarms_due_by_tenant ON durable_object_alarms (type, tenant, due_at) WHERE status = 'set';
+CREATE INDEX durable_object_alarms_dead ON durable_object_alarms (tenant, type, id, name) WHERE status = 'dead';
+
+ALTER TABLE durable_object_owner ADD COLUMN closed INTEGER NOT NULL DEFAULT 1;
+`,
+  },
 ];
 
 const newestVersion = migrations.length;

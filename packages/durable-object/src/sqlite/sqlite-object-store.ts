@@ -8,8 +8,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Address } from "../core/address.ts";
 import type {
+  AddressedAlarm,
   CommitBatch,
   CommitResult,
+  DeadAlarmsQuery,
+  DueAlarmsQuery,
   ObjectListing,
   ObjectListQuery,
   ObjectStore,
@@ -81,6 +84,10 @@ class OpenSqliteObjectStore implements OpenObjectStore {
     this.#lock = lock;
   }
 
+  get ownerDied(): boolean {
+    return this.#connection.ownerDied;
+  }
+
   get lastNumber(): number {
     return this.#lastNumber;
   }
@@ -101,6 +108,26 @@ class OpenSqliteObjectStore implements OpenObjectStore {
 
   async listAlarms(address: Address): Promise<readonly StoredAlarm[]> {
     return this.#open().listAlarms(address);
+  }
+
+  async dueAlarms(query: DueAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    return this.#open().dueAlarms(query);
+  }
+
+  async nextDueAfter(types: readonly string[], after: number): Promise<number | null> {
+    return this.#open().nextDueAfter(types, after);
+  }
+
+  async dueTenants(type: string, dueBy: number): Promise<readonly string[]> {
+    return this.#open().dueTenants(type, dueBy);
+  }
+
+  async alarmTypes(): Promise<readonly string[]> {
+    return this.#open().alarmTypes();
+  }
+
+  async deadAlarms(query: DeadAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    return this.#open().deadAlarms(query);
   }
 
   async listObjects(query: ObjectListQuery): Promise<readonly ObjectListing[]> {

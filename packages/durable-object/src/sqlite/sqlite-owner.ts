@@ -27,20 +27,24 @@ export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
   return { node, pid: process.pid, host: hostname(), command, since: environment.now() };
 }
 
-/**
- * Writes the owner down and ends the rights of every earlier one.
- *
- * @returns the epoch of this ownership
- */
-export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): number {
+/** The right to write to a file. */
+export interface Ownership {
+  readonly epoch: number;
+  /** Whether the owner before did not close the file. */
+  readonly ownerDied: boolean;
+}
+
+/** Writes the owner down and ends the rights of every earlier one. */
+export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): Ownership {
   database.exec("BEGIN IMMEDIATE");
+  const before = database.prepare("SELECT closed FROM durable_object_owner WHERE id = 1").get();
   const row = database
     .prepare(
-      `INSERT INTO durable_object_owner (id, epoch, node, pid, host, command, since)
-       VALUES (1, 1, ?, ?, ?, ?, ?)
+      `INSERT INTO durable_object_owner (id, epoch, node, pid, host, command, since, closed)
+       VALUES (1, 1, ?, ?, ?, ?, ?, 0)
        ON CONFLICT (id) DO UPDATE
        SET epoch = epoch + 1, node = excluded.node, pid = excluded.pid, host = excluded.host,
-         command = excluded.command, since = excluded.since
+         command = excluded.command, since = excluded.since, closed = 0
        RETURNING epoch`,
     )
     .get(owner.node, owner.pid, owner.host, owner.command, owner.since);
@@ -49,7 +53,7 @@ export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): number {
     .prepare("INSERT OR REPLACE INTO durable_object_lanes (lane, epoch, number, stale) VALUES (0, ?, 0, NULL)")
     .run(epoch);
   database.exec("COMMIT");
-  return epoch;
+  return { epoch, ownerDied: before !== undefined && before["closed"] === 0 };
 }
 
 /** The owner that a file names, or null if it cannot be read. */

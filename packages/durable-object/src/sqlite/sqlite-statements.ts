@@ -18,6 +18,7 @@ export const statements = {
     UPDATE durable_object_lanes SET number = ?, stale = NULL
     WHERE lane = 0 AND epoch = ? AND number = ?
       AND epoch = (SELECT epoch FROM durable_object_owner WHERE id = 1)`,
+  closeEpoch: "UPDATE durable_object_owner SET closed = 1 WHERE id = 1 AND epoch = ?",
   recordStale: "UPDATE durable_object_lanes SET stale = ? WHERE lane = 0",
   lane: `
     SELECT lanes.epoch AS epoch, owner.epoch AS ownerEpoch, lanes.number AS number, lanes.stale AS stale
@@ -54,18 +55,67 @@ export const statements = {
 
   // Primary key, whole or its first three columns.
   setAlarm: `
-    INSERT INTO durable_object_alarms (tenant, type, id, name, due_at, generation, payload)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO durable_object_alarms (tenant, type, id, name, due_at, generation, payload, rule)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (tenant, type, id, name) DO UPDATE
     SET due_at = excluded.due_at, generation = excluded.generation, payload = excluded.payload,
-      rule = NULL, attempts = 0, status = 'set', last_error = NULL`,
+      rule = excluded.rule, attempts = 0, status = 'set', last_error = NULL`,
+  acknowledgeAlarm: `
+    DELETE FROM durable_object_alarms WHERE tenant = ? AND type = ? AND id = ? AND name = ? AND generation = ?`,
+  attemptedAlarm: `
+    UPDATE durable_object_alarms SET due_at = ?, attempts = ?, status = ?, last_error = ?
+    WHERE tenant = ? AND type = ? AND id = ? AND name = ? AND generation = ?`,
+  redriveAlarm: `
+    UPDATE durable_object_alarms SET due_at = ?, attempts = 0, status = 'set'
+    WHERE tenant = ? AND type = ? AND id = ? AND name = ? AND status = 'dead'`,
   cancelAlarm: "DELETE FROM durable_object_alarms WHERE tenant = ? AND type = ? AND id = ? AND name = ?",
   cancelAlarms: "DELETE FROM durable_object_alarms WHERE tenant = ? AND type = ? AND id = ?",
   // Primary key by its first three columns, then a sort of one object's alarms.
   listAlarms: `
-    SELECT name, due_at AS dueAt, generation, payload FROM durable_object_alarms
+    SELECT name, due_at AS dueAt, generation, payload, rule, attempts, status, last_error AS lastError
+    FROM durable_object_alarms
     WHERE tenant = ? AND type = ? AND id = ?
     ORDER BY due_at, name`,
+
+  // The front of the index on (type, due_at) of alarms that are set: reads what it returns.
+  dueAlarms: `
+    SELECT tenant, type, id, name, due_at AS dueAt, generation, payload, rule, attempts, status,
+      last_error AS lastError
+    FROM durable_object_alarms
+    WHERE status = 'set' AND type = ? AND due_at <= ?
+    ORDER BY due_at LIMIT ?`,
+  // The same by the index on (type, tenant, due_at).
+  dueAlarmsOfTenant: `
+    SELECT tenant, type, id, name, due_at AS dueAt, generation, payload, rule, attempts, status,
+      last_error AS lastError
+    FROM durable_object_alarms
+    WHERE status = 'set' AND type = ? AND tenant = ? AND due_at <= ?
+    ORDER BY due_at LIMIT ?`,
+  // One step into the index on (type, due_at).
+  nextDueAfter: `
+    SELECT due_at AS dueAt FROM durable_object_alarms
+    WHERE status = 'set' AND type = ? AND due_at > ?
+    ORDER BY due_at LIMIT 1`,
+  // One step into the index on (type, tenant, due_at) for each tenant: from one to the next.
+  nextTenant: `
+    SELECT tenant FROM durable_object_alarms
+    WHERE status = 'set' AND type = ? AND tenant > ?
+    ORDER BY tenant LIMIT 1`,
+  hasDueAlarm: `
+    SELECT 1 AS due FROM durable_object_alarms
+    WHERE status = 'set' AND type = ? AND tenant = ? AND due_at <= ? LIMIT 1`,
+  // One step into the index on (type, due_at) for each type.
+  nextAlarmType: `
+    SELECT type FROM durable_object_alarms
+    WHERE status = 'set' AND type > ?
+    ORDER BY type LIMIT 1`,
+  // A range of the index of dead alarms, in its order.
+  deadAlarms: `
+    SELECT tenant, type, id, name, due_at AS dueAt, generation, payload, rule, attempts, status,
+      last_error AS lastError
+    FROM durable_object_alarms
+    WHERE status = 'dead' AND tenant = ? AND type = ? AND (id, name) > (?, ?)
+    ORDER BY id, name LIMIT ?`,
 
   // Primary key; a reply that is recorded stays, unless it has expired.
   recordReply: `

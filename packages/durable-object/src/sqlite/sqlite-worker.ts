@@ -10,8 +10,11 @@ import { Worker } from "node:worker_threads";
 import type { Address } from "../core/address.ts";
 import { messageOf } from "../core/errors.ts";
 import type {
+  AddressedAlarm,
   CommitBatch,
   CommitResult,
+  DeadAlarmsQuery,
+  DueAlarmsQuery,
   ObjectListing,
   ObjectListQuery,
   RecordedReply,
@@ -36,6 +39,7 @@ export class SqliteWorker {
   readonly #worker: Worker;
   /** In the order in which they were sent, which is the order of the answers. */
   readonly #pending: PendingCall[] = [];
+  #ownerDied = false;
   /** Why the worker is dead; null while it lives. */
   #death: string | null = null;
 
@@ -58,12 +62,17 @@ export class SqliteWorker {
   static async open(settings: SqliteConnectionSettings, thread: URL = threadUrl): Promise<SqliteWorker> {
     const worker = new SqliteWorker(settings.path, new Worker(thread, { name: "durable-object-sqlite" }));
     try {
-      await worker.#call("open", settings);
+      worker.#ownerDied = await worker.#call<boolean>("open", settings);
       return worker;
     } catch (error) {
       await worker.#worker.terminate();
       throw error;
     }
+  }
+
+  /** Whether the owner before this one did not close the file. */
+  get ownerDied(): boolean {
+    return this.#ownerDied;
   }
 
   load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {
@@ -80,6 +89,26 @@ export class SqliteWorker {
 
   listAlarms(address: Address): Promise<readonly StoredAlarm[]> {
     return this.#call("listAlarms", address);
+  }
+
+  dueAlarms(query: DueAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    return this.#call("dueAlarms", query);
+  }
+
+  nextDueAfter(types: readonly string[], after: number): Promise<number | null> {
+    return this.#call("nextDueAfter", types, after);
+  }
+
+  dueTenants(type: string, dueBy: number): Promise<readonly string[]> {
+    return this.#call("dueTenants", type, dueBy);
+  }
+
+  alarmTypes(): Promise<readonly string[]> {
+    return this.#call("alarmTypes");
+  }
+
+  deadAlarms(query: DeadAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    return this.#call("deadAlarms", query);
   }
 
   listObjects(query: ObjectListQuery): Promise<readonly ObjectListing[]> {

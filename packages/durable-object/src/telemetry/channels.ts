@@ -33,6 +33,15 @@ export interface CallContext extends OperationContext {
   readonly handler: string;
 }
 
+/** The context of `durable-object:alarm`. */
+export interface AlarmContextMessage extends OperationContext {
+  readonly alarm: string;
+  /** From 1. */
+  readonly attempt: number;
+  /** How long after it was due its handler started, in ms. */
+  readonly lagMs: number;
+}
+
 /** An object went from one phase of its life to another: the message on `durable-object:activation`. */
 export interface PhaseMessage {
   readonly tenant: string;
@@ -96,6 +105,8 @@ export class OperationChannel<Context extends OperationContext> {
 
 /** Calls, from the stub to the reply. */
 export const calls = new OperationChannel<CallContext>("durable-object:call");
+/** Running the handler of an alarm. */
+export const alarmFirings = new OperationChannel<AlarmContextMessage>("durable-object:alarm");
 /** Loading one object from the store. */
 export const loads = new OperationChannel<StorageContext>("durable-object:storage.load");
 /** Writing one object, as part of a batch. */

@@ -38,6 +38,9 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     get lastNumber() {
       return store.lastNumber;
     },
+    get ownerDied() {
+      return store.ownerDied;
+    },
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));
@@ -50,6 +53,11 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     },
     findReply: (address, key, now) => store.findReply(address, key, now),
     listAlarms: (address) => store.listAlarms(address),
+    dueAlarms: (query) => store.dueAlarms(query),
+    nextDueAfter: (types, after) => store.nextDueAfter(types, after),
+    dueTenants: (type, dueBy) => store.dueTenants(type, dueBy),
+    alarmTypes: () => store.alarmTypes(),
+    deadAlarms: (query) => store.deadAlarms(query),
     listObjects: (query) => store.listObjects(query),
     sweep: (sweep) => store.sweep(sweep),
     close: () => store.close(),

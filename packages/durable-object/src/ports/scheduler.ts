@@ -1,0 +1,54 @@
+/**
+ * The scheduler: finds the alarms that are due and has them delivered. The alarm rows of the object store
+ * are the truth; a scheduler only decides when to look at them.
+ *
+ * It hears of every commit that changes alarms, so that it can wake up in time, and so that an alarm it
+ * has read already, but that has not started, does not fire as it was. It delivers an alarm once at a time.
+ */
+
+import type { Address } from "../core/address.ts";
+import type { Environment } from "../core/environment.ts";
+import type { AddressedAlarm, AlarmChange, OpenObjectStore } from "./object-store.ts";
+
+/** The alarms a commit changed. */
+export interface AlarmsChanged {
+  readonly address: Address;
+  /** Whether all alarms of the object went before `changes`. */
+  readonly all: boolean;
+  readonly changes: readonly AlarmChange[];
+}
+
+/** A due alarm that was handed over. */
+export interface Delivery {
+  /** The alarm was set anew, cancelled or deleted: if its handler has not started, it must not. */
+  revoke(): void;
+  /** Resolves when the alarm was handled, put off, or revoked; rejects if nothing could be done about it now. */
+  readonly over: Promise<void>;
+}
+
+/** What a scheduler is given. */
+export interface SchedulerHost {
+  readonly environment: Environment;
+  readonly store: Pick<OpenObjectStore, "dueAlarms" | "nextDueAfter" | "dueTenants" | "alarmTypes">;
+  /** The object types of this node: alarms of others wait for a node that knows them. */
+  readonly types: readonly string[];
+  /** Has the object handle its alarm. */
+  deliver(alarm: AddressedAlarm): Delivery;
+  /** Tells operators something they should know. */
+  warn(warning: string, message: string, cause?: unknown): void;
+}
+
+/** A scheduler as the application configures it. */
+export interface Scheduler {
+  /** For telemetry: `"polling"`, … */
+  readonly name: string;
+  start(host: SchedulerHost): RunningScheduler;
+}
+
+/** A scheduler at work. */
+export interface RunningScheduler {
+  /** A commit has changed alarms. */
+  changed(alarms: AlarmsChanged): void;
+  /** Delivers nothing more; resolves when what it began is over. */
+  stop(): Promise<void>;
+}

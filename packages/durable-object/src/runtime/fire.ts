@@ -1,0 +1,52 @@
+/**
+ * Firing an alarm: the turn of its handler, with what becomes of the alarm as one of its effects. So state,
+ * effects and the acknowledgement are one commit. A handler that schedules its own name again keeps the
+ * new setting, and one that cancels it has cancelled it: its effects come after the acknowledgement.
+ */
+
+import type { RetryPolicy } from "../alarms/alarm-rule.ts";
+import type { Firing } from "../alarms/firing.ts";
+import type { Environment } from "../core/environment.ts";
+import type { AlarmChange } from "../ports/object-store.ts";
+import { alarmFirings, type AlarmContextMessage } from "../telemetry/channels.ts";
+import type { Conclusion, Turn } from "./turn.ts";
+
+/** What firing needs of the node. */
+export interface FiringHost {
+  readonly environment: Environment;
+  readonly alarmRetry: RetryPolicy;
+}
+
+/** Runs the handler of an alarm. The conclusion is always one to be written, unless the turn is lost. */
+export function fire(turn: Turn, firing: Firing, host: FiringHost): Conclusion | Promise<Conclusion> {
+  const { environment, alarmRetry } = host;
+  const instead = firing.instead(environment.now(), alarmRetry);
+  if (instead !== null) return only(turn, instead);
+  const context = begin(firing, environment);
+  const settle = (conclusion: Conclusion): Conclusion => {
+    const nowMs = environment.now();
+    if (conclusion.ok) {
+      if (context !== null) alarmFirings.stop(context, nowMs);
+      return { ...conclusion, value: undefined, effects: [firing.handled(nowMs), ...conclusion.effects] };
+    }
+    if (context !== null) alarmFirings.fail(context, nowMs, conclusion.error);
+    return only(turn, firing.failed(conclusion.error.message, nowMs, environment.random(), alarmRetry));
+  };
+  const conclusion = turn.run([]);
+  return conclusion instanceof Promise ? conclusion.then(settle) : settle(conclusion);
+}
+
+/** The state stays as it is, and only the alarm changes. */
+function only(turn: Turn, change: AlarmChange): Conclusion {
+  return { ok: true, value: undefined, head: turn.base, effects: [change] };
+}
+
+function begin(firing: Firing, environment: Environment): AlarmContextMessage | null {
+  if (!alarmFirings.isHeard) return null;
+  const { address, name, dueAt } = firing.alarm;
+  const { tenant, type, id } = address;
+  const systemTimeMs = environment.now();
+  const context = { tenant, type, id, alarm: name, attempt: firing.attempts + 1, lagMs: systemTimeMs - dueAt, systemTimeMs };
+  alarmFirings.start(context);
+  return context;
+}
