@@ -185,7 +185,7 @@ export function freezeDeep(value: unknown): void {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
   if (!Array.isArray(value) && !isPlainObject(value)) return;
   Object.freeze(value);
-  for (const key in value) freezeDeep((value as Record<string, unknown>)[key]);
+  for (const part of Object.values(value)) freezeDeep(part);
 }
 
 /** The first part of a value that does not survive JSON; asked only when there is one. */
