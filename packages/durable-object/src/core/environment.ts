@@ -14,8 +14,12 @@ export interface Environment {
   now(): number;
   /** Milliseconds since some fixed point; never goes back. For deadlines and durations. */
   monotonic(): number;
-  /** Runs `callback` once, after at least `ms` milliseconds. Does not keep the process alive. */
-  after(ms: number, callback: () => void): Timer;
+  /**
+   * Runs `callback` once, after at least `ms` milliseconds.
+   *
+   * @param keepsAlive - whether the process may not end before; default false
+   */
+  after(ms: number, callback: () => void, keepsAlive?: boolean): Timer;
   /** Runs `callback` once everything that is ready to run now has run: the moment a batch is closed. */
   soon(callback: () => void): void;
   /** A number in [0, 1). */

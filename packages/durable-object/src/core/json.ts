@@ -180,6 +180,14 @@ function countFields(value: Record<string, unknown> | null): number {
   return count;
 }
 
+/** Freezes records and arrays all the way down; whatever else is in them (dates, maps) is left as it is. */
+export function freezeDeep(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+  if (!Array.isArray(value) && !isPlainObject(value)) return;
+  Object.freeze(value);
+  for (const part of Object.values(value)) freezeDeep(part);
+}
+
 /** The first part of a value that does not survive JSON; asked only when there is one. */
 function locate(value: unknown, path: string, depth: number): NotJson | null {
   if (typeof value === "string") {

@@ -12,7 +12,7 @@
  */
 
 import { type DurableObjectError, messageOf } from "../core/errors.ts";
-import { appendPath, compareJson, isPlainObject, NotJson } from "../core/json.ts";
+import { appendPath, compareJson, freezeDeep, isPlainObject, NotJson } from "../core/json.ts";
 import { formatIssues, isSchema, type Schema } from "./schema.ts";
 
 /** Steps that bring a stored state from one version to the next: `migrate[1]` makes version 2 of version 1. */
@@ -212,18 +212,11 @@ class SchemaCodec implements StateCodec {
     this.#upgrade = upgrade;
     this.#encoder = "encode" in schema && typeof schema.encode === "function" ? (schema as unknown as Encoder) : null;
     this.#empty = this.#findEmpty(invalid);
-    const initial = this.initial(true);
     try {
-      this.admit({ state: undefined, stored: undefined, changed: false }, initial.state, false);
+      this.initial(false);
     } catch (error) {
-      const problem =
-        error instanceof Unstorable
-          ? error.problem
-          : error instanceof NotJson
-            ? `${error.path}: ${error.problem}`
-            : messageOf(error);
       throw invalid(
-        `the state's schema cannot store its own initial state: ${problem}. Use a codec, or z.coerce.date() for dates.`,
+        `the state's schema cannot store its own initial state: ${problemOf(error)}. Use a codec, or z.coerce.date() for dates.`,
       );
     }
   }
@@ -253,33 +246,43 @@ class SchemaCodec implements StateCodec {
 
   initial(freeze: boolean): AdmittedState {
     const state = this.#validate(this.#empty === undefined ? undefined : {});
-    return this.#admitted(state, undefined, freeze);
+    return this.#settle(state, undefined, freeze);
   }
 
   admit(previous: AdmittedState, next: unknown, freeze: boolean): AdmittedState {
     if (next === previous.state) return previous;
-    const admitted = this.#admitted(next, previous.stored, freeze);
-    if (!admitted.changed) return previous;
-    // What is saved must load again: a state that could not is refused now, not found at the next load.
-    this.#validate(admitted.stored);
-    return admitted;
+    const admitted = this.#settle(next, previous.stored, freeze);
+    return admitted.changed ? admitted : previous;
   }
 
   revive(stored: unknown, version: number, freeze: boolean): AdmittedState {
     const upgraded = this.#upgrade(stored, version);
     try {
-      return this.#admitted(this.#validate(upgraded), undefined, freeze);
+      return this.#settle(this.#validate(upgraded), undefined, freeze);
     } catch (error) {
-      if (error instanceof Unstorable) throw new Unreadable(error.problem);
-      if (error instanceof NotJson) throw new Unreadable(`${error.path}: ${error.problem}`);
-      throw new Unreadable(`the state's schema threw: ${messageOf(error)}`, { cause: error });
+      throw new Unreadable(problemOf(error), { cause: error });
     }
   }
 
-  #admitted(state: unknown, previous: unknown, freeze: boolean): AdmittedState {
-    const stored = this.#encode(state);
-    const changed = compareJson(previous, stored, "state", freeze && stored === state);
-    return { state, stored, changed };
+  /**
+   * The state as it will be after a reload: what is stored is read back through the schema, so that a state
+   * that could not be loaded is refused now, and that a handler sees what the next activation will see.
+   */
+  #settle(state: unknown, previous: unknown, freeze: boolean): AdmittedState {
+    const first = this.#encode(state);
+    // Checked before the schema sees it: it must be JSON in any case.
+    const changed = compareJson(previous, first, "state", false);
+    const revived = this.#validate(first);
+    const stored = this.#encode(revived);
+    if (freeze) freezeDeep(revived);
+    if (!compareJson(first, stored, "state", false)) return { state: revived, stored, changed };
+    // The schema left something out, or filled something in. That must be all: once more may change nothing.
+    if (compareJson(stored, this.#encode(this.#validate(stored)), "state", false)) {
+      throw new Unstorable(
+        "the schema makes another state of it every time it is loaded: use a codec, which can go back",
+      );
+    }
+    return { state: revived, stored, changed: compareJson(previous, stored, "state", false) };
   }
 
   #encode(state: unknown): unknown {
@@ -292,6 +295,11 @@ class SchemaCodec implements StateCodec {
     }
     return plain(state);
   }
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof NotJson) return `${error.path}: ${error.problem}`;
+  return error instanceof Unstorable ? error.problem : messageOf(error);
 }
 
 /** The value with dates (and whatever else has `toJSON`) as JSON; the value itself if it has none. */

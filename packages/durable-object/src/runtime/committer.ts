@@ -161,15 +161,23 @@ export class Committer {
         return await store.commit(commit);
       } catch (error) {
         // Whatever is not known to have failed may have been applied.
-        if (error instanceof StoreFailure && error.kind !== "retry") return error;
+        if (error instanceof StoreFailure && error.kind !== "retry") {
+          return error.kind === "lost" && attempt > 0 ? maybeApplied(error) : error;
+        }
         for (const { pending } of batch) pending.inDoubt = true;
         const message = `Commit ${commit.number} of ${batch.length} objects is in doubt and is sent again: ${messageOf(error)}`;
         publishWarning({ warning: "commit-in-doubt", message, cause: error });
-        await new Promise<void>((resolve) => environment.after(Math.min(20 * 2 ** attempt, 1_000), resolve));
+        const waitMs = Math.min(20 * 2 ** attempt, 1_000);
+        await new Promise<void>((resolve) => environment.after(waitMs, resolve, true));
         if (!this.#isSending) return null;
       }
     }
   }
+}
+
+/** The right to write is gone, and an attempt before may have landed while it was still there. */
+function maybeApplied({ kind, code, message, cause }: StoreFailure): StoreFailure {
+  return new StoreFailure(kind, code, message, { cause, maybeApplied: true });
 }
 
 function commitError(pending: PendingWrite, failure: StoreFailure): DurableObjectError {

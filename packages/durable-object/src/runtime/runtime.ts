@@ -360,7 +360,9 @@ export class Runtime implements AsyncDisposable {
       return await read();
     } catch (error) {
       if (!(error instanceof StoreFailure)) throw error;
-      throw new DurableObjectError(error.code, `${what}: ${error.message}`, { cause: error });
+      const { code, message } =
+        this.#phase === "running" ? error : ({ code: "RUNTIME_STOPPED", message: "the runtime has stopped." } as const);
+      throw new DurableObjectError(code, `${what}: ${message}`, { cause: error });
     }
   }
 }

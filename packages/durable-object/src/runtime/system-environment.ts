@@ -10,9 +10,9 @@ const longestDelayMs = 2 ** 31 - 1;
 export const systemEnvironment: Environment = Object.freeze({
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(ms: number, callback: () => void): Timer {
+  after(ms: number, callback: () => void, keepsAlive = false): Timer {
     const timer = setTimeout(callback, Math.min(Math.max(ms, 0), longestDelayMs));
-    timer.unref();
+    if (!keepsAlive) timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },
   soon(callback: () => void): void {

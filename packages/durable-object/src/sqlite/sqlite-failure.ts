@@ -53,8 +53,15 @@ export function storeFailure(error: unknown, phase: SqlitePhase, path: string): 
       return new StoreFailure("full", "STORE_FULL", `There is no room left to write to ${path}: ${why}`, details);
     case sqliteReadOnly:
       return new StoreFailure("full", "STORE_READ_ONLY", `${path} cannot be written: ${why}`, details);
-    case sqliteCorrupt:
     case sqliteNotADatabase:
+      if (phase !== "open") return corrupt(path, why, error, phase);
+      return new StoreFailure(
+        "lost",
+        "STORE_CORRUPT",
+        `${path} is not a database of SQLite, or its beginning is damaged: ${why}. It was left as it is.`,
+        details,
+      );
+    case sqliteCorrupt:
       return corrupt(path, why, error, phase);
     case sqliteIoError:
       if (phase === "write") return corrupt(path, why, error, phase);

@@ -34,12 +34,10 @@ function registry(): Map<string, SqliteOwner> {
 
 export class SqliteOwnerLock {
   readonly #identity: string;
-  readonly #owner: SqliteOwner;
   readonly #database: DatabaseSync;
 
-  private constructor(identity: string, owner: SqliteOwner, database: DatabaseSync) {
+  private constructor(identity: string, database: DatabaseSync) {
     this.#identity = identity;
-    this.#owner = owner;
     this.#database = database;
   }
 
@@ -54,7 +52,7 @@ export class SqliteOwnerLock {
     const database = openLockDatabase(file.path);
     try {
       for (;;) {
-        if (tryLock(file, owner, database)) return new SqliteOwnerLock(file.identity, owner, database);
+        if (tryLock(file, owner, database)) return new SqliteOwnerLock(file.identity, database);
         const now = performance.now();
         if (now >= deadline) throw locked(file, now - started);
         await sleep(Math.min(pollIntervalMs, deadline - now));
@@ -65,11 +63,9 @@ export class SqliteOwnerLock {
     }
   }
 
-  /** Gives the lock away. */
+  /** Gives the lock away, once. */
   release(): void {
-    const owners = registry();
-    if (owners.get(this.#identity) !== this.#owner) return;
-    owners.delete(this.#identity);
+    registry().delete(this.#identity);
     this.#database.close();
   }
 }
@@ -89,8 +85,7 @@ function tryLock({ identity }: SqliteFile, owner: SqliteOwner, database: Databas
   const owners = registry();
   if (owners.has(identity)) return false;
   try {
-    // Nothing is ever committed, so no journal needs to lie beside the file. Not `locking_mode = EXCLUSIVE`:
-    // with it those who wait keep the locks of a failed attempt, and then stand in each other's way for ever.
+    // Nothing is ever committed, so no journal needs to lie beside the file.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     // On a file that may only be read, SQLite begins without a lock and without a word. A change tells.
     database.exec("PRAGMA user_version = 1");

@@ -24,7 +24,7 @@ export interface SqliteOwner {
 /** This process, as the owner of whatever it opens. */
 export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
   const command = process.argv.join(" ").slice(0, 200).toWellFormed();
-  return { node, pid: process.pid, host: hostname(), command, since: environment.now() };
+  return { node, pid: process.pid, host: hostname(), command, since: Math.floor(environment.now()) };
 }
 
 /** The right to write to a file. */

@@ -46,7 +46,6 @@ export class SqliteWorker {
   private constructor(path: string, worker: Worker) {
     this.#path = path;
     this.#worker = worker;
-    worker.unref();
     worker.on("message", (answer: SqliteWorkerAnswer) => this.#receive(answer));
     worker.on("messageerror", (error) => this.#die(messageOf(error)));
     worker.on("error", (error) => this.#die(messageOf(error)));

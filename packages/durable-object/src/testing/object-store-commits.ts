@@ -150,6 +150,8 @@ export const commitCases: readonly ObjectStoreCase[] = [
     name: "does not apply a batch whose number leaves a gap or is past",
     async run(tested) {
       const store = await tested.open();
+      // Nothing was sent yet, so this is no repetition.
+      await assertFails(store.store.commit({ number: store.store.lastNumber, at: 1, writes: [write("b")] }), "lost");
       await store.apply(write("a", { state: "1" }));
       await store.apply(write("a", { baseRevision: 1, state: "2" }));
       const last = store.store.lastNumber;

@@ -8,7 +8,7 @@ import { test } from "vitest";
 import { memory } from "../../src/memory/index.ts";
 import type { SqliteOptions } from "../../src/sqlite/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
-import type { ObjectStoreSubject } from "../../src/testing/index.ts";
+import type { ObjectStoreSubject, ObjectStoreSuite } from "../../src/testing/index.ts";
 import { objectStoreSuite } from "../../src/testing/index.ts";
 
 objectStoreSuite({
@@ -20,9 +20,13 @@ objectStoreSuite({
   },
 });
 
-objectStoreSuite({ name: "sqlite", test, create: () => sqliteSubject({}) });
+objectStoreSuite(onSqlite("sqlite", {}));
 
-objectStoreSuite({ name: "sqlite in a worker", test, create: () => sqliteSubject({ worker: true }) });
+objectStoreSuite(onSqlite("sqlite in a worker", { worker: true }));
+
+function onSqlite(name: string, options: SqliteOptions): ObjectStoreSuite {
+  return { name, test, create: () => sqliteSubject(options) };
+}
 
 async function sqliteSubject(options: SqliteOptions): Promise<ObjectStoreSubject> {
   const directory = await mkdtemp(join(tmpdir(), "durable-object-"));

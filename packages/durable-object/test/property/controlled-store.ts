@@ -43,6 +43,9 @@ export class Faults {
   /** How many reads will fail. */
   failingReads = 0;
 
+  /** How many writes of others there were. */
+  strangers = 0;
+
   // What has happened, so that an error without a reason is noticed.
   readonly uncommitted = new Set<string>();
   readonly changedByOthers = new Set<string>();
@@ -129,7 +132,6 @@ class ControlledCommit {
   readonly #faults: Faults;
   /** How many batches of others the real store has had in between. */
   #shift = 0;
-  #strangers = 0;
 
   constructor(inner: OpenObjectStore, ledger: Ledger, faults: Faults) {
     this.#inner = inner;
@@ -144,8 +146,10 @@ class ControlledCommit {
   async run(batch: CommitBatch): Promise<CommitResult> {
     const faults = this.#faults;
     const names = batch.writes.map(({ address }) => objectName(address));
-    if (names.some((name) => faults.poisoned.has(name))) throw this.#refused(names);
-    const fate = faults.nextCommits.shift() ?? null;
+    // A batch that was applied is not refused when it comes again.
+    const isNew = batch.number > this.lastNumber;
+    if (isNew && names.some((name) => faults.poisoned.has(name))) throw this.#refused(names);
+    const fate = this.#nextFate(isNew);
     switch (fate) {
       case "refused":
         throw this.#refused(names);
@@ -173,6 +177,11 @@ class ControlledCommit {
       case null:
         return await this.#apply(batch);
     }
+  }
+
+  #nextFate(isNew: boolean): CommitFate | null {
+    const fate = this.#faults.nextCommits.shift() ?? null;
+    return isNew || (fate !== "refused" && fate !== "full") ? fate : null;
   }
 
   #refused(names: readonly string[]): StoreFailure {
@@ -206,7 +215,7 @@ class ControlledCommit {
 
   async #strangersWrite(address: Address): Promise<ObjectWrite> {
     const [stored] = await this.#inner.load([address]);
-    const entry = `stranger-${++this.#strangers}-${this.#inner.lastNumber}`;
+    const entry = `stranger-${++this.#faults.strangers}`;
     const state = typeof stored?.state === "string" ? (JSON.parse(stored.state) as typeof emptyLog) : emptyLog;
     return {
       address,

@@ -47,6 +47,10 @@ export class History<State> {
     return this.versions.at(-1) as State;
   }
 
+  wasDeletedAfter(revision: number): boolean {
+    return [...this.deletions].some((deleted) => deleted > revision);
+  }
+
   /** The first revision from `from` on for which `test` holds, or null. */
   find(from: number, test: (state: State) => boolean): number | null {
     for (let revision = from; revision < this.versions.length; revision++) {

@@ -1,16 +1,18 @@
 /** Whoever has lost the right to write writes nothing; whoever was only in somebody's way tries again. */
 
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { address, write } from "../../src/testing/object-store-case.ts";
-import { failureOf, openStore, temporaryDirectory } from "../fixtures/sqlite-fixture.ts";
+import { failureOf, openStore, StoreProcess, temporaryDirectory } from "../fixtures/sqlite-fixture.ts";
 
 describe.each([{ worker: false }, { worker: true }])("worker: $worker", ({ worker }) => {
   test.each([
     "UPDATE durable_object_owner SET epoch = epoch + 1",
     "UPDATE durable_object_lanes SET epoch = epoch + 1",
     "UPDATE durable_object_lanes SET epoch = epoch + 1, number = 2",
+    "UPDATE durable_object_lanes SET epoch = epoch + 1; UPDATE durable_object_owner SET epoch = epoch + 1",
     "DELETE FROM durable_object_lanes",
     "DELETE FROM durable_object_owner",
   ])("an owner that was taken over writes nothing: %s", async (takeOver) => {
@@ -83,6 +85,22 @@ describe.each([{ worker: false }, { worker: true }])("worker: $worker", ({ worke
     await store.assertStored("b", null);
     await store.apply(write("b"));
   });
+});
+
+test("an owner whose lock was circumvented is fenced off by the next one", async () => {
+  const path = join(temporaryDirectory(), "app.db");
+  const first = await openStore(path);
+  await first.apply(write("a", { state: "1" }));
+  rmSync(`${path}-owner`);
+  const other = await StoreProcess.start(path);
+  await other.succeed({ step: "open" });
+  // The numbers of the two would fit each other: only the epoch tells them apart.
+  const writes = [write("a", { baseRevision: 1, state: '"other"' })];
+  await other.succeed({ step: "commit", batch: { number: 1, at: 1, writes } });
+  const failure = await failureOf(first.apply(write("b")));
+  expect(failure).toMatchObject({ kind: "lost", code: "STORE_TAKEN_OVER", maybeApplied: false });
+  await other.succeed({ step: "commit", batch: { number: 2, at: 1, writes: [write("c")] } });
+  expect(await other.succeed({ step: "load", id: "b" })).toBe(null);
 });
 
 test("opening waits for another writer, and says so when it does not end", async () => {

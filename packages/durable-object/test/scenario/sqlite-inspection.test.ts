@@ -1,7 +1,7 @@
 /** A person can look inside: with plain SQL, from another process, while the store is in use. */
 
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -57,6 +57,19 @@ test("after it was closed, the file alone holds everything", async () => {
   await store.store.close();
   expect(readdirSync(directory).toSorted()).toEqual(["app.db", "app.db-owner"]);
   expect(lookFromAnotherProcess(join(directory, "app.db"))).toMatchObject({ rows: [{ id: "a", count: 3 }] });
+});
+
+test("the file alone holds everything even while somebody has it open to look inside", async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, "app.db");
+  const store = await openStore(path);
+  await store.apply(write("a", { state: '{"count":3}' }));
+  const reader = new DatabaseSync(path, { readOnly: true });
+  reader.prepare("SELECT count(*) FROM durable_objects").get();
+  await store.store.close();
+  copyFileSync(path, join(directory, "copy.db"));
+  expect(lookFromAnotherProcess(join(directory, "copy.db"))).toMatchObject({ rows: [{ id: "a", count: 3 }] });
+  reader.close();
 });
 
 test("a relative path stays where it was when the working directory changes", async () => {

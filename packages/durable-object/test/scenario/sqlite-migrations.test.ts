@@ -37,7 +37,9 @@ test("migrations are recorded with time and checksum, and run once", async () =>
 });
 
 test("a database that is newer than the code is refused and not touched", async () => {
-  const path = await closedStore("INSERT INTO durable_object_migrations VALUES (2, 'to come', 0, 'x')");
+  const path = await closedStore(
+    "INSERT INTO durable_object_migrations VALUES (2, 'to come', 0, 'x'); PRAGMA journal_mode = DELETE",
+  );
   const before = readFileSync(path);
   const failure = await failureOf(openStore(path));
   expect(failure).toMatchObject({ kind: "lost", code: "STORE_TOO_NEW" });

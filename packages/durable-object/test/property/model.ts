@@ -1,0 +1,357 @@
+/**
+ * The model: what callers were told, held against the ledger of what is durable. A part is checked at the
+ * moment an answer arrives, the rest when a run is over.
+ */
+
+import { DurableObjectError } from "../../src/index.ts";
+import type { Faults } from "./controlled-store.ts";
+import { emptyLog, type History, type Ledger, type LogState, type Sighting } from "./ledger.ts";
+import type { Entry } from "./objects.ts";
+import type { VirtualWorld } from "./virtual-world.ts";
+
+/**
+ * What a call does, as far as the model cares. `see` and `total` look, `never` is one that cannot succeed,
+ * and nothing is to be known of `idle` ones.
+ */
+export type CallEffect = "append" | "add" | "see" | "total" | "delete" | "never" | "idle";
+
+/** What a caller knows of a call. */
+type Answer = "acknowledged" | "not-applied" | "unknown";
+
+/** One attempt of a caller. */
+export interface Attempt {
+  /** The object: `log/a`. */
+  readonly name: string;
+  readonly method: string;
+  readonly effect: CallEffect;
+  /** What is appended; the same for all attempts of one operation. */
+  readonly entry: string;
+  readonly life: number;
+  /** Whether a handler made it. */
+  readonly inside: boolean;
+  /** When it was made and answered, as places in the order of all events. */
+  readonly invoked: number;
+  answered: number;
+  /** Null while nothing is known: nothing will ever be if its life ends first. */
+  answer: Answer | null;
+  /** The revision that was durable for sure when it was made. */
+  readonly floor: number;
+}
+
+type AttemptStart = Pick<Attempt, "name" | "method" | "effect" | "entry" | "life" | "inside">;
+
+/** The codes that need no reason. */
+const harmless = new Set(["CALL_TIMEOUT", "CALL_ABORTED", "RUNTIME_STOPPED", "MAILBOX_FULL"]);
+
+/** What callers were told. */
+export class Model {
+  readonly attempts: Attempt[] = [];
+  readonly #world: VirtualWorld;
+  readonly #ledger: Ledger;
+  readonly #faults: Faults;
+  /** The newest revision of each object that somebody was told of. */
+  readonly #floors = new Map<string, number>();
+  readonly #bloated = new Set<string>();
+  readonly #told = new Set<string>();
+  #events = 0;
+
+  constructor(world: VirtualWorld, ledger: Ledger, faults: Faults) {
+    this.#world = world;
+    this.#ledger = ledger;
+    this.#faults = faults;
+  }
+
+  /** Follows a call from here to its answer. */
+  follow(start: AttemptStart, call: Promise<unknown>): Attempt {
+    const invoked = ++this.#events;
+    const floor = this.#floors.get(start.name) ?? 0;
+    const attempt: Attempt = { ...start, invoked, answered: Infinity, answer: null, floor };
+    this.attempts.push(attempt);
+    if (start.method === "bloat") this.#bloated.add(start.name);
+    call.then(
+      (value) => this.#acknowledged(attempt, value),
+      (error: unknown) => this.#failed(attempt, error),
+    );
+    return attempt;
+  }
+
+  /** Attempts that have no answer yet, of one life. */
+  open(life: number): readonly Attempt[] {
+    return this.attempts.filter((attempt) => attempt.life === life && attempt.answer === null);
+  }
+
+  /**
+   * Whoever learns of a state from outside the object must find it durable, and not older than `floor`.
+   * Several turns become one version: what a turn saw is the beginning of a version, what a read saw a
+   * whole one.
+   */
+  checkSighting(name: string, who: string, { born, length }: Sighting, floor: number, exact: boolean): number | null {
+    const history = this.#ledger.log(name);
+    const known = history.versions[floor] ?? emptyLog;
+    const isOld = known.born === born && known.log.length > length;
+    const revision = isOld
+      ? null
+      : history.find(
+          floor,
+          ({ born: itsBorn, log }) => itsBorn === born && (exact ? log.length === length : log.length >= length),
+        );
+    if (revision === null && (exact || !history.wasDeletedAfter(floor))) {
+      this.#world.violate(
+        `${who} saw ${length} entries of ${name} born ${born}: not durable, or older than revision ${floor}`,
+      );
+    }
+    return revision;
+  }
+
+  #acknowledged(attempt: Attempt, value: unknown): void {
+    this.#answer(attempt, "acknowledged");
+    switch (attempt.effect) {
+      case "append":
+        this.#checkEntry(attempt, value as Entry);
+        break;
+      case "add":
+        this.#checkCount(attempt, value as number);
+        break;
+      case "see":
+        this.#checkSeen(attempt, value as Sighting);
+        break;
+      case "delete":
+        this.#checkDeleted(attempt);
+        break;
+      case "total":
+        this.#checkTotal(attempt, value as number);
+        break;
+      case "never":
+        this.#world.violate(`${whatOf(attempt)} was acknowledged`);
+        break;
+      case "idle":
+        break;
+    }
+  }
+
+  /** An acknowledged entry is durable, and exactly where the reply says. */
+  #checkEntry(attempt: Attempt, { born, index }: Entry): void {
+    const history = this.#ledger.log(attempt.name);
+    const revision = history.find(0, (state) => state.born === born && state.log[index] === attempt.entry);
+    // It may have become durable together with a deletion that came after it.
+    if (revision === null && !history.wasDeletedAfter(attempt.floor)) {
+      this.#world.violate(`${whatOf(attempt)} was acknowledged at ${index}, and is not there`);
+    }
+    this.#raise(attempt, revision);
+  }
+
+  /** What an add is told is durable, newer than all that was known when it was called, and told to nobody else. */
+  #checkCount(attempt: Attempt, count: number): void {
+    const { versions, revision } = this.#ledger.tally(attempt.name);
+    const told = `${attempt.name}=${count}`;
+    const isNew = count > (versions[attempt.floor] ?? 0) && !this.#told.has(told);
+    this.#told.add(told);
+    const durable = versions.findIndex((state) => state >= count);
+    if (!isNew || durable === -1) {
+      this.#world.violate(`${whatOf(attempt)} was told ${count}, which is ${isNew ? "not durable" : "not new"} at ${revision}`);
+    }
+    this.#raise(attempt, durable);
+  }
+
+  #checkTotal(attempt: Attempt, total: number): void {
+    const revision = this.#ledger.tally(attempt.name).find(attempt.floor, (state) => state === total);
+    if (revision === null) this.#world.violate(`${whatOf(attempt)} saw ${total}: not durable, or older than what was known`);
+    this.#raise(attempt, revision);
+  }
+
+  #checkDeleted(attempt: Attempt): void {
+    const history = this.#ledger.log(attempt.name);
+    const revision = history.find(attempt.floor, (state) => state.born === null);
+    if (revision === null) this.#world.violate(`${whatOf(attempt)} was acknowledged, and the object is still there`);
+    this.#raise(attempt, revision);
+  }
+
+  #failed(attempt: Attempt, error: unknown): void {
+    if (!(error instanceof DurableObjectError)) {
+      this.#answer(attempt, "unknown");
+      this.#world.violate(`${whatOf(attempt)} was rejected with ${String(error)}`);
+      return;
+    }
+    this.#answer(attempt, error.outcome);
+    if (!this.#isExplained(attempt, error)) {
+      this.#world.violate(`${whatOf(attempt)} failed without a reason: ${error.code} ${error.message}`);
+    }
+    const seen = error.code === "HANDLER_FAILED" ? error.reason : seenByCrash(attempt, error);
+    if (seen !== null) this.#checkSeen(attempt, seen as Sighting);
+  }
+
+  #checkSeen(attempt: Attempt, sighting: Sighting): void {
+    const exact = attempt.method !== "size" && attempt.method !== "crash" && attempt.method !== "refuse";
+    this.#raise(attempt, this.checkSighting(attempt.name, whatOf(attempt), sighting, attempt.floor, exact));
+  }
+
+  #isExplained({ name, method }: Attempt, { code }: DurableObjectError): boolean {
+    const faults = this.#faults;
+    if (harmless.has(code)) return true;
+    switch (code) {
+      case "HANDLER_FAILED":
+        return method.startsWith("refuse");
+      case "HANDLER_CRASHED":
+        return method === "crash" || method === "appendWithTally";
+      case "INVALID_STATE":
+        return method === "spoil";
+      case "STATE_TOO_LARGE":
+        return this.#bloated.has(name);
+      case "COMMIT_FAILED":
+        return faults.uncommitted.has(name) || this.#bloated.has(name);
+      case "STORE_FULL":
+        return faults.uncommitted.has(name);
+      case "STALE_REVISION":
+        return faults.changedByOthers.has(name);
+      case "LOAD_FAILED":
+        return faults.hadFailedRead;
+      case "STORE_UNAVAILABLE":
+        return faults.hadFailedRead && (method === "peek" || method === "list");
+      case "COMMIT_UNKNOWN":
+        return faults.hadDoubt;
+      case "STORE_TAKEN_OVER":
+        return faults.hadTakeOver;
+      default:
+        return false;
+    }
+  }
+
+  #answer(attempt: Attempt, answer: Answer): void {
+    attempt.answered = ++this.#events;
+    attempt.answer = answer;
+  }
+
+  #raise({ name }: Attempt, revision: number | null): void {
+    if (revision !== null) this.#floors.set(name, Math.max(revision, this.#floors.get(name) ?? 0));
+  }
+
+  /** Everything that can only be said at the end. */
+  finish(): void {
+    for (const [name, history] of this.#ledger.logs) this.#checkLog(name, history);
+    for (const [name, history] of this.#ledger.tallies) this.#checkTally(name, history);
+  }
+
+  #checkLog(name: string, history: History<LogState>): void {
+    const attempts = this.attempts.filter((attempt) => attempt.name === name);
+    this.#checkGrowth(name, history);
+    const deleting = attempts.filter(({ effect, answer }) => effect === "delete" && answer !== "not-applied");
+    if (history.deletions.size > deleting.length) {
+      this.#world.violate(`${name} was deleted ${history.deletions.size} times, and at most ${deleting.length} times asked`);
+    }
+    const places = placesOf(history);
+    const appends = attempts.filter(({ effect }) => effect === "append" || effect === "never");
+    for (const [entry, found] of places) {
+      if (entry.startsWith("stranger")) continue;
+      const mine = appends.filter((attempt) => attempt.entry === entry);
+      if (mine.every(({ answer, effect }) => answer === "not-applied" || effect === "never")) {
+        this.#world.violate(`${entry} of ${name} was reported as not applied, and is there`);
+      }
+      if (found.length > mine.length) this.#world.violate(`${entry} of ${name} is there ${found.length} times`);
+    }
+    this.#checkOrder(name, appends, places, history.deletions.size > 0);
+  }
+
+  /** Every version continues the one before, and no entry is there twice in one life of the object. */
+  #checkGrowth(name: string, { versions, deletions }: History<LogState>): void {
+    versions.forEach((version, revision) => {
+      const before = versions[revision - 1];
+      if (before === undefined || deletions.has(revision)) return;
+      const continues = before.log.every((entry, index) => version.log[index] === entry);
+      const isBorn = version.born === (before.born ?? version.log[0] ?? null);
+      if (!continues || !isBorn) this.#world.violate(`revision ${revision} of ${name} does not continue the one before`);
+      if (new Set(version.log).size < version.log.length) {
+        this.#world.violate(`revision ${revision} of ${name} has an entry twice: ${version.log.join(" ")}`);
+      }
+    });
+  }
+
+  /** Entries stand in the order of real time, and those of one runtime in the order of calls. */
+  #checkOrder(name: string, appends: readonly Attempt[], places: Places, wasDeleted: boolean): void {
+    const operations = operationsOf(appends, places, wasDeleted);
+    for (const first of operations) {
+      for (const second of operations) {
+        if (first.place <= second.place) continue;
+        if (first.acknowledged < second.invoked) {
+          this.#world.violate(`${second.entry} of ${name} was called after ${first.entry} was acknowledged, and stands before it`);
+        }
+        if (first.onlyLife !== null && first.onlyLife === second.onlyLife && first.invoked < second.invoked) {
+          this.#world.violate(`${second.entry} of ${name} overtook ${first.entry}`);
+        }
+      }
+    }
+  }
+
+  #checkTally(name: string, history: History<number>): void {
+    const adds = this.attempts.filter((attempt) => attempt.name === name && attempt.effect === "add");
+    const acknowledged = adds.filter(({ answer }) => answer === "acknowledged").length;
+    const possible = adds.filter(({ answer }) => answer !== "not-applied").length;
+    if (history.last < acknowledged || history.last > possible) {
+      this.#world.violate(`${name} is ${history.last}: ${acknowledged} adds were acknowledged, at most ${possible} applied`);
+    }
+  }
+}
+
+/** Where entries stand: more than one place only for what was called again after a deletion. */
+type Places = ReadonlyMap<string, readonly number[]>;
+
+/** An entry that stands in one place, with all attempts to get it there. */
+interface Operation {
+  readonly entry: string;
+  readonly place: number;
+  /** When it was called first, and when it was acknowledged first. */
+  readonly invoked: number;
+  readonly acknowledged: number;
+  /** The life of its attempt, if there was only one. */
+  readonly onlyLife: number | null;
+}
+
+function operationsOf(
+  appends: readonly Attempt[],
+  places: Places,
+  wasDeleted: boolean,
+): readonly Operation[] {
+  const operations: Operation[] = [];
+  for (const [entry, [place, ...others]] of places) {
+    const attempts = appends.filter((attempt) => attempt.entry === entry);
+    const [first, ...repeats] = attempts;
+    if (first === undefined || place === undefined || others.length > 0) continue;
+    // A deletion takes the idempotency records with it: a repetition is a new operation then.
+    if (repeats.length > 0 && wasDeleted) continue;
+    const answers = attempts.map(({ answer, answered }) => (answer === "acknowledged" ? answered : Infinity));
+    operations.push({
+      entry,
+      place,
+      invoked: first.invoked,
+      acknowledged: Math.min(...answers),
+      onlyLife: repeats.length === 0 ? first.life : null,
+    });
+  }
+  return operations;
+}
+
+/** Where an entry stands: its place among all entries that ever were, once for each life of the object. */
+function placesOf({ versions, deletions }: History<LogState>): Places {
+  const places = new Map<string, number[]>();
+  let before = 0;
+  let seen = 0;
+  versions.forEach(({ log }, revision) => {
+    if (deletions.has(revision)) {
+      before += seen;
+      seen = 0;
+    }
+    for (; seen < log.length; seen++) {
+      const entry = log[seen] as string;
+      places.set(entry, [...(places.get(entry) ?? []), before + seen]);
+    }
+  });
+  return places;
+}
+
+function seenByCrash({ method }: Attempt, { code, cause }: DurableObjectError): unknown {
+  if (code !== "HANDLER_CRASHED" || method !== "crash") return null;
+  return JSON.parse((cause as Error).message) as unknown;
+}
+
+function whatOf({ name, method, entry }: Attempt): string {
+  return `${method}(${entry}) of ${name}`;
+}

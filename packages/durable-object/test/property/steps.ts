@@ -1,0 +1,130 @@
+/** The steps a run is made of, as plain values, so that a failing run can be printed, replayed and shrunk. */
+
+import fc from "fast-check";
+import type { CommitFate } from "./controlled-store.ts";
+
+/** The methods of a log that a caller may call. */
+const logMethods = [
+  "append",
+  "appendSlowly",
+  "appendWithTally",
+  "appendAndTell",
+  "size",
+  "look",
+  "lookSlowly",
+  "refuse",
+  "refuseSlowly",
+  "crash",
+  "spoil",
+  "bloat",
+  "vanish",
+] as const;
+export type LogMethod = (typeof logMethods)[number];
+
+const tallyMethods = ["add", "total"] as const;
+export type TallyMethod = (typeof tallyMethods)[number];
+
+const runtimeMethods = ["activate", "deactivate", "delete", "peek", "list"] as const;
+export type RuntimeMethod = (typeof runtimeMethods)[number];
+
+/** One thing that happens. Picks are taken modulo what there is to pick from. */
+export type Step =
+  | {
+      readonly step: "call";
+      readonly object: number;
+      readonly method: LogMethod | TallyMethod;
+      readonly keyed: boolean;
+      /** In virtual ms; 0 for the default. */
+      readonly timeoutMs: number;
+    }
+  /** A keyed call is made again. */
+  | { readonly step: "repeat"; readonly pick: number }
+  | { readonly step: "abort"; readonly pick: number }
+  | { readonly step: "manage"; readonly object: number; readonly method: RuntimeMethod }
+  | { readonly step: "run"; readonly pick: number }
+  | { readonly step: "settle" }
+  | { readonly step: "advance"; readonly ms: number }
+  | { readonly step: "meet"; readonly fate: CommitFate }
+  | { readonly step: "poison"; readonly object: number }
+  | { readonly step: "failReads"; readonly count: number }
+  | { readonly step: "heal" }
+  | { readonly step: "stop" }
+  | { readonly step: "crash" };
+
+/** How a run is set up. */
+export interface Setup {
+  readonly objects: number;
+  readonly mailboxLimit: number;
+  readonly maxActive: number;
+  readonly steps: readonly Step[];
+}
+
+const pick = fc.nat({ max: 30 });
+const object = fc.nat({ max: 2 });
+
+const often = (weight: number, method: LogMethod): fc.WeightedArbitrary<LogMethod> => ({
+  weight,
+  arbitrary: fc.constant(method),
+});
+
+const logMethod = fc.oneof(
+  often(30, "append"),
+  often(10, "appendSlowly"),
+  often(5, "appendWithTally"),
+  often(8, "appendAndTell"),
+  often(1, "bloat"),
+  often(1, "vanish"),
+  { weight: 20, arbitrary: fc.constantFrom(...logMethods.filter((name) => name !== "bloat" && name !== "vanish")) },
+);
+
+const method = fc.oneof(
+  { weight: 6, arbitrary: logMethod },
+  { weight: 1, arbitrary: fc.constantFrom(...tallyMethods) },
+);
+
+const timeoutMs = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(20, 200) });
+
+const fate = fc.constantFrom<CommitFate[]>(
+  "refused",
+  "refused",
+  "full",
+  "request lost",
+  "answer lost",
+  "answer lost",
+  "foreign",
+  "taken over",
+  "taken over after",
+);
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 40,
+    arbitrary: fc.record({ step: fc.constant("call" as const), object, method, keyed: fc.boolean(), timeoutMs }),
+  },
+  { weight: 40, arbitrary: fc.record({ step: fc.constant("run" as const), pick }) },
+  { weight: 5, arbitrary: fc.record({ step: fc.constant("repeat" as const), pick }) },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("abort" as const), pick }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ step: fc.constant("manage" as const), object, method: fc.constantFrom(...runtimeMethods) }),
+  },
+  { weight: 6, arbitrary: fc.constant<Step>({ step: "settle" }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ step: fc.constant("advance" as const), ms: fc.constantFrom(5, 20, 60, 300, 1_500, 5_500) }),
+  },
+  { weight: 7, arbitrary: fc.record({ step: fc.constant("meet" as const), fate }) },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant("poison" as const), object }) },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant("failReads" as const), count: fc.constantFrom(1, 2) }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ step: "heal" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ step: "stop" }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ step: "crash" }) },
+);
+
+/** Any run. */
+export const setup: fc.Arbitrary<Setup> = fc.record({
+  objects: fc.constantFrom(1, 2, 3),
+  mailboxLimit: fc.constantFrom(3, 100, 100, 100),
+  maxActive: fc.constantFrom(1, 3, 100),
+  steps: fc.array(step, { minLength: 1, maxLength: 120, size: "max" }),
+});

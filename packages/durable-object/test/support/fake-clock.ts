@@ -1,0 +1,81 @@
+/**
+ * Time that stands still until a test moves it. Timers fire in the order of their times, and what follows
+ * from one has happened before the next one fires. Only time is fake: promises, `soon` and chance are real.
+ */
+
+import { randomUUID } from "node:crypto";
+import { setImmediate as macrotask } from "node:timers/promises";
+import { parseDuration, type Duration } from "../../src/core/duration.ts";
+import type { Environment } from "../../src/index.ts";
+
+interface FakeTimer {
+  readonly dueMs: number;
+  readonly callback: () => void;
+}
+
+/** When the fake time starts, in ms since 1970. */
+const startMs = Date.UTC(2030, 0, 1);
+
+/** Time that stands still until it is moved. */
+export class FakeClock {
+  readonly #timers = new Set<FakeTimer>();
+  #elapsedMs = 0;
+  #offsetMs = 0;
+
+  /** For `createRuntime({ environment })`. */
+  readonly environment: Environment = Object.freeze({
+    now: () => this.nowMs,
+    monotonic: () => this.#elapsedMs,
+    after: (ms: number, callback: () => void) => {
+      const timer = { dueMs: this.#elapsedMs + Math.max(ms, 0), callback };
+      this.#timers.add(timer);
+      return { cancel: () => void this.#timers.delete(timer) };
+    },
+    soon: (callback: () => void) => void setImmediate(callback),
+    random: () => Math.random(),
+    uniqueId: () => randomUUID().replaceAll("-", ""),
+  });
+
+  /** Wall-clock time in ms since 1970. */
+  get nowMs(): number {
+    return startMs + this.#elapsedMs + this.#offsetMs;
+  }
+
+  /** How many timers are armed. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves time on, for instance by `1500` or `"5m"`, and fires what comes due on the way. */
+  async advance(duration: Duration): Promise<void> {
+    const ms = parseDuration(duration);
+    if (ms === null) throw new Error(`not a duration: ${JSON.stringify(duration)}`);
+    const untilMs = this.#elapsedMs + ms;
+    await settled();
+    for (let timer = this.#next(untilMs); timer !== null; timer = this.#next(untilMs)) {
+      this.#elapsedMs = Math.max(this.#elapsedMs, timer.dueMs);
+      this.#timers.delete(timer);
+      timer.callback();
+      await settled();
+    }
+    this.#elapsedMs = untilMs;
+  }
+
+  /** Sets the wall clock to another time, as an administrator or NTP does. Monotonic time stays. */
+  jump(ms: number): void {
+    this.#offsetMs += ms;
+  }
+
+  #next(untilMs: number): FakeTimer | null {
+    let next: FakeTimer | null = null;
+    for (const timer of this.#timers) {
+      if (timer.dueMs <= untilMs && (next === null || timer.dueMs < next.dueMs)) next = timer;
+    }
+    return next;
+  }
+}
+
+/** Resolves when whatever needs no time has happened: promises, and a commit that nothing delays. */
+export async function settled(): Promise<void> {
+  for (let round = 0; round < 4; round++) await macrotask();
+}
