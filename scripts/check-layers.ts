@@ -46,7 +46,7 @@ const adapter = (...packages: string[]): Folder => ({
 
 /** The layout. `.` is `src` itself, with its index.ts. */
 const folders: Readonly<Record<string, Folder>> = {
-  ".": { group: "door", folders: ["object", "core", "runtime"], packages: [], node: false },
+  ".": { group: "door", folders: ["object", "core", "ports", "alarms", "runtime"], packages: [], node: false },
   http: door,
   client: door,
   testing: door,
@@ -55,7 +55,7 @@ const folders: Readonly<Record<string, Folder>> = {
 
   runtime: engine("cluster", "alarms", "telemetry"),
   cluster: engine("telemetry"),
-  alarms: engine("telemetry"),
+  alarms: { ...engine("telemetry"), packages: ["croner"] },
   telemetry: engine(),
 
   ports: { group: "seam", folders: ["core"], packages: [], node: false },

@@ -88,4 +88,3 @@ export class Firing {
     return { change: "attempted", name, generation, dueAt, attempts, status, lastError: error.slice(0, 1_000) };
   }
 }
-

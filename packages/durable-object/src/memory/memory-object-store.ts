@@ -154,7 +154,10 @@ class OpenMemoryObjectStore implements OpenObjectStore {
     return [...this.#tables.allAlarms()]
       .filter(({ address, status }) => status === "dead" && address.tenant === tenant && address.type === type)
       .sort((a, b) => compareUtf8(a.address.id, b.address.id) || compareUtf8(a.name, b.name))
-      .filter((alarm) => after === null || (compareUtf8(alarm.address.id, after.id) || compareUtf8(alarm.name, after.name)) > 0)
+      .filter(
+        (alarm) =>
+          after === null || (compareUtf8(alarm.address.id, after.id) || compareUtf8(alarm.name, after.name)) > 0,
+      )
       .slice(0, limit);
   }
 

@@ -35,7 +35,7 @@ export interface SchedulerHost {
   /** Has the object handle its alarm. */
   deliver(alarm: AddressedAlarm): Delivery;
   /** Tells operators something they should know. */
-  warn(warning: string, message: string, cause?: unknown): void;
+  readonly warn: (warning: string, message: string, cause?: unknown) => void;
 }
 
 /** A scheduler as the application configures it. */

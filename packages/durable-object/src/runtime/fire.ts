@@ -46,7 +46,15 @@ function begin(firing: Firing, environment: Environment): AlarmContextMessage | 
   const { address, name, dueAt } = firing.alarm;
   const { tenant, type, id } = address;
   const systemTimeMs = environment.now();
-  const context = { tenant, type, id, alarm: name, attempt: firing.attempts + 1, lagMs: systemTimeMs - dueAt, systemTimeMs };
+  const context = {
+    tenant,
+    type,
+    id,
+    alarm: name,
+    attempt: firing.attempts + 1,
+    lagMs: systemTimeMs - dueAt,
+    systemTimeMs,
+  };
   alarmFirings.start(context);
   return context;
 }

@@ -109,10 +109,10 @@ class Alarms implements AlarmsStub {
   }
 
   async schedule(name: string, when: When | RepeatOptions, options?: ScheduleOptions): Promise<void> {
-    if (!isWhen(when)) return await this.schedule(name, null as never, when);
     // A date crosses the boundary as a number: it is the one argument that is no JSON.
-    const at = when instanceof Date ? { at: when.getTime() } : when;
-    await this.#target.call(alarmOperations.schedule, options === undefined ? [name, at] : [name, at, options]);
+    const at = !isWhen(when) ? null : when instanceof Date ? { at: when.getTime() } : when;
+    const given = isWhen(when) ? options : when;
+    await this.#target.call(alarmOperations.schedule, given === undefined ? [name, at] : [name, at, given]);
   }
 
   async cancel(name: string): Promise<boolean> {

@@ -3,7 +3,16 @@
  * that setting an alarm from outside, or deleting an object, has its place in the order of calls.
  */
 
-import { cancel, cancelAll, destroy, schedule, type Effect, type RepeatOptions, type ScheduleOptions, type When } from "../object/effect.ts";
+import {
+  cancel,
+  cancelAll,
+  destroy,
+  schedule,
+  type Effect,
+  type RepeatOptions,
+  type ScheduleOptions,
+  type When,
+} from "../object/effect.ts";
 import { noreply, reply } from "../object/outcome.ts";
 import type { Operation, OperationContext, Pace } from "./operation.ts";
 

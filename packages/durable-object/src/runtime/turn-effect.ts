@@ -35,7 +35,11 @@ export class WrongEffect {
  * @param nowMs - wall-clock time, for delays
  * @throws {@link WrongEffect}, or `NotJson` for a payload
  */
-export function checkEffect(effect: Effect | RedriveEffect, alarmNames: ReadonlyMap<string, unknown>, nowMs: number): TurnEffect {
+export function checkEffect(
+  effect: Effect | RedriveEffect,
+  alarmNames: ReadonlyMap<string, unknown>,
+  nowMs: number,
+): TurnEffect {
   switch (effect?.effect) {
     case "schedule":
       return checkSchedule(effect, alarmNames, nowMs);

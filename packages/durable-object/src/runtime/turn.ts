@@ -133,7 +133,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   get payload(): unknown {
     const text = this.#firing?.alarm.payload ?? null;
-    return text === null ? undefined : JSON.parse(text);
+    return text === null ? undefined : (JSON.parse(text) as unknown);
   }
 
   get scheduledAt(): Date | undefined {
@@ -299,7 +299,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   #error(code: ErrorCode, what: string, details: ErrorDetails = {}): DurableObjectError {
     return new DurableObjectError(
       code,
-      `${formatAddress(this.address)}: the handler "${this.operation.name}" ${what}`,
+      `${formatAddress(this.address)}: the ${this.#firing === null ? "handler" : "alarm"} "${this.operation.name}" ${what}`,
       {
         address: this.address,
         ...details,

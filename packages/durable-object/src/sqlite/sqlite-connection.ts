@@ -27,8 +27,7 @@ import { configureConnection, configureJournal, openDatabase } from "./sqlite-da
 import type { SqlitePhase } from "./sqlite-failure.ts";
 import { storeFailure } from "./sqlite-failure.ts";
 import { checkVersion, migrate } from "./sqlite-migrations.ts";
-import type { SqliteOwner } from "./sqlite-owner.ts";
-import { beginEpoch, type Ownership } from "./sqlite-owner.ts";
+import { beginEpoch, type Ownership, type SqliteOwner } from "./sqlite-owner.ts";
 import type { PreparedStatements } from "./sqlite-statements.ts";
 import { prepareStatements } from "./sqlite-statements.ts";
 
@@ -135,7 +134,8 @@ export class SqliteConnection {
   dueAlarms({ type, tenant, dueBy, limit }: DueAlarmsQuery): readonly AddressedAlarm[] {
     return this.#read(() => {
       const { dueAlarms, dueAlarmsOfTenant } = this.#statements;
-      const rows = tenant === null ? dueAlarms.all(type, dueBy, limit) : dueAlarmsOfTenant.all(type, tenant, dueBy, limit);
+      const rows =
+        tenant === null ? dueAlarms.all(type, dueBy, limit) : dueAlarmsOfTenant.all(type, tenant, dueBy, limit);
       return rows.map(addressedAlarm);
     });
   }
