@@ -110,9 +110,8 @@ export class DurableObjectError<Reason = unknown> extends Error {
 
 /** The text of whatever was thrown, for the end of a message. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
   try {
-    return String(thrown);
+    return thrown instanceof Error ? thrown.message : String(thrown);
   } catch {
     return "an unprintable value";
   }

@@ -180,6 +180,41 @@ function countFields(value: Record<string, unknown> | null): number {
   return count;
 }
 
+/**
+ * The value with everything that has a `toJSON` (dates, above all) in the form it takes in JSON. What does
+ * not survive JSON otherwise is left for {@link copyJson} and {@link compareJson} to refuse.
+ *
+ * @throws {@link NotJson} for a cycle
+ */
+export function resolveToJson(value: unknown): unknown {
+  return resolved(value, 0);
+}
+
+function hasToJson(value: object): value is { toJSON(key: string): unknown } {
+  return "toJSON" in value && typeof value.toJSON === "function";
+}
+
+function resolved(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > maxDepth) throw new NotJson("value", `nested deeper than ${maxDepth} levels, or a cycle`);
+  // A date that is none would become null.
+  if (value instanceof Date && Number.isNaN(value.getTime())) return value;
+  if (hasToJson(value)) return value.toJSON("");
+  if (Array.isArray(value)) {
+    const items = value.map((item) => resolved(item, depth + 1));
+    return items.some((item, index) => item !== value[index]) ? items : value;
+  }
+  if (!isPlainObject(value)) return value;
+  let result: Record<string, unknown> | null = null;
+  for (const key of Object.keys(value)) {
+    const field = resolved(value[key], depth + 1);
+    if (field === value[key]) continue;
+    result ??= { ...value };
+    result[key] = field;
+  }
+  return result ?? value;
+}
+
 /** Freezes records and arrays all the way down; whatever else is in them (dates, maps) is left as it is. */
 export function freezeDeep(value: unknown): void {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;

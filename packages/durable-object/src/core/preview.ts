@@ -4,7 +4,7 @@ export function preview(value: unknown): string {
   try {
     text = JSON.stringify(value) ?? String(value);
   } catch {
-    text = Object.prototype.toString.call(value);
+    text = "a value that cannot be shown";
   }
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

@@ -12,7 +12,7 @@
  */
 
 import { type DurableObjectError, messageOf } from "../core/errors.ts";
-import { appendPath, compareJson, freezeDeep, isPlainObject, NotJson } from "../core/json.ts";
+import { appendPath, compareJson, freezeDeep, isPlainObject, NotJson, resolveToJson } from "../core/json.ts";
 import { formatIssues, isSchema, type Schema } from "./schema.ts";
 
 /** Steps that bring a stored state from one version to the next: `migrate[1]` makes version 2 of version 1. */
@@ -286,30 +286,19 @@ class SchemaCodec implements StateCodec {
   }
 
   #encode(state: unknown): unknown {
+    let encoded = state;
     if (this.#encoder !== null) {
       try {
-        return plain(this.#encoder.encode(state));
+        encoded = this.#encoder.encode(state);
       } catch (error) {
         throw new Unstorable(messageOf(error));
       }
     }
-    return plain(state);
+    return resolveToJson(encoded);
   }
 }
 
 function problemOf(error: unknown): string {
   if (error instanceof NotJson) return `${error.path}: ${error.problem}`;
   return error instanceof Unstorable ? error.problem : messageOf(error);
-}
-
-/** The value with dates (and whatever else has `toJSON`) as JSON; the value itself if it has none. */
-function plain(value: unknown): unknown {
-  return hasToJson(value, 0) ? (JSON.parse(JSON.stringify(value)) as unknown) : value;
-}
-
-function hasToJson(value: unknown, depth: number): boolean {
-  if (typeof value !== "object" || value === null || depth > 64) return false;
-  if ("toJSON" in value && typeof value.toJSON === "function") return true;
-  for (const key in value) if (hasToJson((value as Record<string, unknown>)[key], depth + 1)) return true;
-  return false;
 }

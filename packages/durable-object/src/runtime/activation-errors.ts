@@ -2,6 +2,7 @@
 
 import { formatAddress, type Address } from "../core/address.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { StoreFailure } from "../ports/object-store.ts";
 
 /** `MAILBOX_FULL`: too many calls wait. */
 export function mailboxFull(address: Address, waiting: number): DurableObjectError {
@@ -30,8 +31,12 @@ export function loadFailed(address: Address, what: string, cause: unknown): Dura
   });
 }
 
-/** Why an object did not come to life: what was thrown, or `LOAD_FAILED`. */
+/** Why an object did not come to life: what was thrown, the code of a store that is lost, or `LOAD_FAILED`. */
 export function notActivated(address: Address, error: unknown): DurableObjectError {
+  if (error instanceof StoreFailure && error.kind === "lost") {
+    const message = `${formatAddress(address)}: the object could not be loaded: ${error.message}`;
+    return new DurableObjectError(error.code, message, { address, cause: error, outcome: "not-applied" });
+  }
   return error instanceof DurableObjectError ? error : loadFailed(address, "the object could not be loaded", error);
 }
 

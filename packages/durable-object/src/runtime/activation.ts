@@ -41,7 +41,7 @@ import type { TurnEffect } from "./turn-effect.ts";
 export type Phase = "activating" | "active" | "hibernated" | "deactivating" | "gone";
 
 const nextPhases: Readonly<Record<Phase, readonly Phase[]>> = {
-  activating: ["active", "deactivating", "gone"],
+  activating: ["active", "gone"],
   active: ["hibernated", "deactivating", "gone"],
   hibernated: ["active", "deactivating", "gone"],
   deactivating: ["active", "gone"],
@@ -136,7 +136,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
       this.state.adopt(stored);
       if (this.type.afterLoad !== null) await this.#runAfterLoad(this.type.afterLoad);
     } catch (error) {
-      if (this.#phase === "activating" || this.#phase === "active") this.#leaveWith(notActivated(this.address, error));
+      if (this.#phase === "activating") this.#leaveWith(notActivated(this.address, error));
       return;
     }
     if (this.#phase !== "activating") return;
@@ -158,7 +158,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     if (turn.lost !== null) throw turn.lost;
     if (!conclusion.ok) throw activationFailed(this.address, conclusion.error);
     // Its commit is waited for here, so that calls build on it like on any committed state.
-    await this.#write(turn, conclusion.head, conclusion.effects)?.durable();
+    const write = this.#write(turn, conclusion.head, conclusion.effects);
+    if (write !== null) await new Promise<void>((resolve, reject) => write.whenDurable(resolve, reject));
   }
 
   // ——— Calls ———
@@ -249,6 +250,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     const conclusion = firing === null ? turn.run(call.args) : fire(turn, firing, this.host);
     if (conclusion instanceof Promise) {
       void conclusion.then((concluded) => {
+        this.lastUsedMs = this.host.environment.monotonic();
         this.#finish(call, turn, concluded);
         this.#goOn();
       });
@@ -264,7 +266,10 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     const conclusion = turn.run(call.args);
     if (conclusion instanceof Promise) {
       (this.#reading ??= new Map<Turn, Call>()).set(turn, call);
-      void conclusion.then((concluded) => this.#finishRead(call, turn, concluded));
+      void conclusion.then((concluded) => {
+        this.lastUsedMs = this.host.environment.monotonic();
+        this.#finishRead(call, turn, concluded);
+      });
     } else {
       this.#finishRead(call, turn, conclusion);
     }
@@ -286,17 +291,15 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     }
     if (turn.lost === null) {
       conclude(call, conclusion);
-      if (conclusion.ok) {
-        const write = this.#write(turn, conclusion.head, conclusion.effects);
-        if (write !== null && call.idempotency !== null) {
-          call.record = recordReply(call, call.idempotency, this.host.environment.now());
-          write.record(call.record);
-        }
+      const part = conclusion.ok ? this.#write(turn, conclusion.head, conclusion.effects) : null;
+      if (part !== null && call.idempotency !== null) {
+        call.record = recordReply(call, call.idempotency, this.host.environment.now());
+        part.record(call.record);
       }
       // What it saw must be durable before anybody hears of it, also when it changed nothing.
-      const write = this.state.newestWrite;
+      const write = part ?? this.state.newestWrite;
       if (write === null) this.answer(call, null);
-      else write.await(call);
+      else write.await(call, part !== null);
     } else {
       this.answer(call, turn.lost);
     }
@@ -310,7 +313,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     const destroys = effects.some(({ change }) => change === "destroy");
     // Where nothing is stored there is nothing to delete and no alarm to call off.
     if (!exists && (destroys || (!stateChanged && effects.every(isCancellation)))) return null;
-    if (destroys) this.#enter("deactivating");
+    // While it is activating no turn starts anyway.
+    if (destroys && this.#phase === "active") this.#enter("deactivating");
     let write = this.state.gathering;
     if (write === null) {
       write = new PendingWrite(this, head);
@@ -355,6 +359,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   }
 
   committed(write: PendingWrite): void {
+    if (this.#phase === "gone") return;
     this.state.committed(write);
     const { alarmsChanged } = write;
     if (alarmsChanged !== null) this.host.alarmsChanged(alarmsChanged);
@@ -365,6 +370,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 
   /** Nothing of the write was applied: back to the last committed state, with all that was built on it. */
   rejected(write: PendingWrite, error: DurableObjectError): void {
+    if (this.#phase === "gone") return;
     const dropped = this.state.rollBack();
     const built = builtOnLost(this.address, error);
     const turn = this.#running;
@@ -372,12 +378,13 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
       this.#lose(turn, this.#runningCall, built);
     }
     if (this.#phase === "deactivating") this.#enter("active");
-    for (const each of dropped) each.reject(each === write ? error : built);
+    for (const each of dropped) each.reject(each === write ? error : built, built);
     this.#goOn();
   }
 
   /** The store has another revision than this activation knows: what is in memory counts for nothing. */
   stale(): void {
+    if (this.#phase === "gone") return;
     const error = staleRevision(this.address, this.state.revision);
     const dropped = this.state.rollBack();
     if (this.#running !== null) this.#lose(this.#running, this.#runningCall, error);
@@ -412,6 +419,11 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   /** Starts no more turns, and leaves when the turn that asks for it is over. */
   beginToLeave(): void {
     this.#enter("deactivating");
+  }
+
+  /** Whether it only knows that its object was deleted. */
+  get isTombstone(): boolean {
+    return this.state.revision > 0 && !this.state.exists;
   }
 
   /** Leaves memory at once, if nothing is going on. */

@@ -5,8 +5,8 @@
  */
 
 import { formatAddress } from "../core/address.ts";
-import { DurableObjectError } from "../core/errors.ts";
-import { copyJson, NotJson, utf8Length } from "../core/json.ts";
+import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { copyJson, NotJson, resolveToJson, utf8Length } from "../core/json.ts";
 import type { Call } from "./call.ts";
 
 /**
@@ -21,15 +21,18 @@ export function copyArguments(call: Call, maxArgumentBytes: number): DurableObje
     const arg = args[index];
     if ((typeof arg === "number" && Number.isFinite(arg)) || typeof arg === "boolean" || arg === undefined) continue;
     try {
-      const copy = copyJson(operation.schema === null ? arg : withDatesAsText(arg), `args[${index}]`);
+      // With a schema that can bring it back, a date may be sent: as text, which is how it would arrive.
+      const copy = copyJson(operation.schema === null ? arg : resolveToJson(arg), `args[${index}]`);
       copied ??= [...args];
       copied[index] = copy;
       bound += typeof arg === "string" ? arg.length * 6 : Infinity;
     } catch (error) {
-      if (!(error instanceof NotJson)) throw error;
+      // Whatever else was thrown came out of the argument itself, from a getter for instance.
+      const where =
+        error instanceof NotJson ? `${error.path}: ${error.problem}` : `args[${index}]: ${messageOf(error)}`;
       return new DurableObjectError(
         "INVALID_ARGUMENTS",
-        `${formatAddress(address)}: ${operation.name} cannot be called with ${error.path}: ${error.problem}. Arguments are JSON; for others use handler({ args: schema }) with a schema that decodes them.`,
+        `${formatAddress(address)}: ${operation.name} cannot be called with ${where}. Arguments are JSON; for others use handler({ args: schema }) with a schema that decodes them.`,
         { address },
       );
     }
@@ -45,14 +48,4 @@ export function copyArguments(call: Call, maxArgumentBytes: number): DurableObje
     `${formatAddress(address)}: the arguments of ${operation.name} have ${bytes} bytes of JSON, and at most ${maxArgumentBytes} are allowed. Raise maxArgumentBytes, or send less.`,
     { address },
   );
-}
-
-/** With a schema that can bring it back, a date may be sent: as text, which is how it would arrive. */
-function withDatesAsText(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? value : value.toISOString();
-  if (Array.isArray(value)) return value.map(withDatesAsText);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, withDatesAsText(field)]));
 }

@@ -8,6 +8,11 @@ import { DurableObjectError } from "../core/errors.ts";
 
 const longestChain = 32;
 
+/** A state that is not durable yet. */
+export interface Basis {
+  whenDurable(durable: () => void, lost: (error: DurableObjectError) => void): void;
+}
+
 /** A link of the chain: a turn, and the turn whose call it answers. */
 export interface ChainLink {
   readonly address: Address;
@@ -18,8 +23,10 @@ export interface ChainLink {
   readonly over: boolean;
   /** The deadline of the call in monotonic ms; calls made from here end with it. */
   readonly deadline: number;
-  /** Resolves when the state this turn saw is durable; null if it was when the turn started. */
-  readonly basis: { durable(): Promise<void> } | null;
+  /** What the state this turn saw waits for; null if it was durable when the turn started. */
+  readonly basis: Basis | null;
+  /** Whether even reads of its object wait for it: while it comes to life. */
+  readonly isActivating: boolean;
 }
 
 /** Why a call from `caller` may not be made, or null. */
@@ -32,8 +39,9 @@ export function chainProblem(
   let cycle = false;
   for (let link: ChainLink | null = caller; link !== null && !link.over; link = link.caller) {
     chain.unshift(`${formatAddress(link.address)}.${link.operation.name}`);
-    // A read waits for nobody's turn, and nobody's turn waits for it.
-    if (!link.operation.isRead && !operation.isRead && isSame(link.address, address)) cycle = true;
+    // Once its object is active, a read waits for nobody's turn, and nobody's turn waits for it.
+    const waits = link.isActivating || (!link.operation.isRead && !operation.isRead);
+    if (waits && isSame(link.address, address)) cycle = true;
   }
   if (!cycle && chain.length < longestChain) return null;
   const path = [...chain, `${formatAddress(address)}.${operation.name}`].join(" → ");

@@ -7,6 +7,7 @@
  */
 
 import { formatAddress, type Address } from "../core/address.ts";
+import { copyJson } from "../core/json.ts";
 import { DurableObjectError, type ErrorCode, type FailureOutcome } from "../core/errors.ts";
 import type { Firing } from "../alarms/firing.ts";
 import type { RecordedReply } from "../ports/object-store.ts";
@@ -71,6 +72,7 @@ export class Call implements Expiring {
   /** For telemetry. */
   context: object | null = null;
   stage: CallStage = "waiting";
+  #isFollower = false;
   readonly #observer: CallObserver;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
@@ -100,13 +102,20 @@ export class Call implements Expiring {
     else this.reject(this.failure);
   }
 
+  /** A call under the same idempotency key gets the answer of this one. */
+  join(follower: Call): void {
+    follower.#isFollower = true;
+    (this.followers ??= []).push(follower);
+  }
+
   resolve(value: unknown): void {
     if (this.stage !== "settled") {
       this.stage = "settled";
       this.#observer.settled(this, null);
       this.#resolve(value);
     }
-    if (this.followers !== null) this.#answerFollowers((follower) => follower.resolve(value));
+    // A copy for each: nobody shares a result.
+    if (this.followers !== null) this.#answerFollowers((follower) => follower.resolve(copyJson(value, "result")));
   }
 
   reject(error: DurableObjectError): void {
@@ -145,6 +154,9 @@ export class Call implements Expiring {
       case "waiting":
         if (followers !== null) {
           this.reject(answer(code, "unknown", ", and others wait for the same idempotency key: it will still run."));
+        } else if (this.#isFollower || this.lookingUp !== null) {
+          this.holder?.withdraw(this);
+          this.reject(answer(code, "unknown", ". An earlier call under the same idempotency key may be applied."));
         } else {
           this.holder?.withdraw(this);
           this.reject(answer(code, "not-applied", " while it waited for its turn. It has not run and never will."));

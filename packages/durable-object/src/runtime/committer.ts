@@ -41,6 +41,7 @@ export class Committer {
   #gathering: PendingWrite[] = [];
   #phase: "idle" | "gathering" | "sending" | "closed" = "idle";
   #number: number;
+  #endBackOff = (): void => {};
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -56,6 +57,7 @@ export class Committer {
   /** Sends nothing any more. */
   close(): void {
     this.#phase = "closed";
+    this.#endBackOff();
   }
 
   #gather(): void {
@@ -76,6 +78,17 @@ export class Committer {
     }
   }
 
+  /** Waits before a batch is sent again; the process may not end before its fate is known. */
+  #backOff(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.environment.after(waitMs, resolve, true);
+      this.#endBackOff = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
   /** Asked after every wait: it may have been closed meanwhile. */
   get #isSending(): boolean {
     return this.#phase === "sending";
@@ -84,6 +97,7 @@ export class Committer {
   /** Takes what has gathered, as far as it fits into one batch, in the form the store is given. */
   #closeBatch(): Sent[] {
     const batch: Sent[] = [];
+    const refused: { readonly pending: PendingWrite; readonly error: DurableObjectError }[] = [];
     const gathered = this.#gathering;
     let taken = 0;
     let weight = 0;
@@ -94,13 +108,15 @@ export class Committer {
       if (baseRevision === null) continue;
       const write = this.#serialise(pending, baseRevision);
       if (write instanceof DurableObjectError) {
-        pending.owner.rejected(pending, write);
+        refused.push({ pending, error: write });
       } else {
         weight += write.state?.length ?? 0;
         batch.push({ pending, write });
       }
     }
-    this.#gathering = taken === gathered.length ? [] : gathered.slice(taken);
+    this.#gathering = gathered.slice(taken);
+    // Only now: whoever hears of it goes on at once, and what it then writes belongs to the next batch.
+    for (const { pending, error } of refused) pending.owner.rejected(pending, error);
     return batch;
   }
 
@@ -129,7 +145,8 @@ export class Committer {
   async #send(batch: readonly Sent[]): Promise<void> {
     if (batch.length === 0) return;
     const outcome = await this.#commit(batch);
-    if (outcome === null) return;
+    // Closed meanwhile: everybody has been told already.
+    if (outcome === null || !this.#isSending) return;
     if (!(outcome instanceof StoreFailure)) {
       this.#number += 1;
       const stale = new Set(outcome.stale);
@@ -167,8 +184,7 @@ export class Committer {
         for (const { pending } of batch) pending.inDoubt = true;
         const message = `Commit ${commit.number} of ${batch.length} objects is in doubt and is sent again: ${messageOf(error)}`;
         publishWarning({ warning: "commit-in-doubt", message, cause: error });
-        const waitMs = Math.min(20 * 2 ** attempt, 1_000);
-        await new Promise<void>((resolve) => environment.after(waitMs, resolve, true));
+        await this.#backOff(Math.min(20 * 2 ** attempt, 1_000));
         if (!this.#isSending) return null;
       }
     }

@@ -1,5 +1,6 @@
 /** Listing the stored objects of a type, a page at a time. */
 
+import { idProblem, tenantProblem } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { ObjectListing, OpenObjectStore } from "../ports/object-store.ts";
 
@@ -44,6 +45,8 @@ export async function listObjects(store: OpenObjectStore, type: string, options:
     const problem = `list: limit must be a whole number from 1 to 1000, not ${JSON.stringify(limit)}.`;
     throw new DurableObjectError("INVALID_OPTION", problem);
   }
+  const problem = tenantProblem(tenant) ?? (after === null ? null : idProblem(after));
+  if (problem !== null) throw new DurableObjectError("INVALID_ADDRESS", `list: ${problem}.`);
   // One more than asked for tells whether there is a next page.
   const found = await store.listObjects({ tenant, type, after, limit: limit + 1 });
   const objects = found.slice(0, limit).map(listed);

@@ -33,6 +33,8 @@ export interface Operation {
   readonly name: string;
   /** Whether it runs at once on the last committed state, and may not write. */
   readonly isRead: boolean;
+  /** Whether it is one of the library's own. */
+  readonly isSystem: boolean;
   readonly schema: Schema | null;
   pace: Pace;
   /** Runs it; returns an outcome or a promise of one. */
@@ -61,6 +63,7 @@ function handlerOperation(name: string, handler: Handler): Operation {
   return {
     name,
     isRead: handler[readOnly] === true,
+    isSystem: false,
     schema: handler[argumentsSchema] ?? null,
     pace: fn.constructor === AsyncFunction ? "async" : "unproven",
     run: (context, args) => (args.length === 1 ? fn(context, args[0]) : fn(context, ...args)),

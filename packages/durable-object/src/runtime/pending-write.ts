@@ -47,9 +47,10 @@ export class PendingWrite {
   #alarms: Map<string, AlarmChange> | null = null;
   #replies: RecordedReply[] | null = null;
   readonly #calls: Call[] = [];
+  #onlookers: Call[] | null = null;
   /** Null until its fate is known. */
   #fate: "durable" | DurableObjectError | null = null;
-  #watchers: { resolve: () => void; reject: (error: DurableObjectError) => void }[] | null = null;
+  #watchers: { readonly durable: () => void; readonly lost: (error: DurableObjectError) => void }[] | null = null;
 
   constructor(owner: WriteOwner, head: AdmittedState) {
     this.owner = owner;
@@ -60,11 +61,16 @@ export class PendingWrite {
     return this.#destroyed;
   }
 
-  /** A call whose reply depends on this write. */
-  await(call: Call): void {
+  /**
+   * A call whose reply depends on this write.
+   *
+   * @param isPart - whether its turn is part of the write, and has not only seen the state it carries
+   */
+  await(call: Call, isPart: boolean): void {
     if (call.stage !== "settled") call.stage = "committing";
     call.write = this;
-    this.#calls.push(call);
+    if (isPart) this.#calls.push(call);
+    else (this.#onlookers ??= []).push(call);
   }
 
   /** Folds in what a turn came to. `stateChanged` says whether the state itself is another one. */
@@ -120,24 +126,31 @@ export class PendingWrite {
     };
   }
 
-  /** Resolves when this write is durable; rejects if it is lost. */
-  async durable(): Promise<void> {
-    if (this.#fate === "durable") return;
-    if (this.#fate !== null) throw this.#fate;
-    await new Promise<void>((resolve, reject) => (this.#watchers ??= []).push({ resolve, reject }));
+  /** Calls back when this write is durable or lost: at once if that is known, and before anything else happens. */
+  whenDurable(durable: () => void, lost: (error: DurableObjectError) => void): void {
+    if (this.#fate === "durable") durable();
+    else if (this.#fate !== null) lost(this.#fate);
+    else (this.#watchers ??= []).push({ durable, lost });
   }
 
   /** It is durable: everybody who waits for it goes on. */
   release(): void {
     this.#fate = "durable";
     for (const call of this.#calls) this.owner.answer(call, null);
-    for (const watcher of this.#watchers ?? []) watcher.resolve();
+    for (const call of this.#onlookers ?? []) this.owner.answer(call, null);
+    for (const watcher of this.#watchers ?? []) watcher.durable();
   }
 
-  /** It is lost. */
-  reject(error: DurableObjectError): void {
+  /**
+   * It is lost.
+   *
+   * @param error - for the calls that are part of it
+   * @param seen - for those that only saw its state
+   */
+  reject(error: DurableObjectError, seen: DurableObjectError = error): void {
     this.#fate = error;
     for (const call of this.#calls) this.owner.answer(call, error);
-    for (const watcher of this.#watchers ?? []) watcher.reject(error);
+    for (const call of this.#onlookers ?? []) this.owner.answer(call, seen);
+    for (const watcher of this.#watchers ?? []) watcher.lost(seen);
   }
 }

@@ -49,7 +49,7 @@ export class RecordedReplies {
   claim(call: Call, { key, fingerprint }: IdempotencyClaim, mayBeStored: boolean): boolean {
     const first = this.#underWay.get(key);
     if (first !== undefined) {
-      if (first.idempotency?.fingerprint === fingerprint) (first.followers ??= []).push(call);
+      if (first.idempotency?.fingerprint === fingerprint) first.join(call);
       else call.reject(keyReused(call, key));
       return false;
     }

@@ -15,7 +15,7 @@ import type { ActivationHost } from "./activation.ts";
 import type { ActivationTable } from "./activation-table.ts";
 import { Call, type CallObserver } from "./call.ts";
 import { copyArguments } from "./call-arguments.ts";
-import { chainProblem, type ChainLink } from "./call-chain.ts";
+import { chainProblem, type Basis, type ChainLink } from "./call-chain.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import { currentTurn } from "./turn.ts";
@@ -83,6 +83,9 @@ export class Router implements CallObserver {
     ) {
       throw new DurableObjectError("INVALID_OPTION", `idempotencyKey must be a text of 1 to ${longestKey} characters.`);
     }
+    if (signal !== undefined && typeof signal?.addEventListener !== "function") {
+      throw new DurableObjectError("INVALID_OPTION", "signal must be an AbortSignal.");
+    }
     return { timeoutMs, idempotencyKey: idempotencyKey ?? null, signal: signal ?? null, caller };
   }
 
@@ -106,7 +109,7 @@ export class Router implements CallObserver {
     if (refusal !== null) {
       call.reject(refusal);
     } else if (caller !== null && caller.basis !== null) {
-      void this.#deliverWhenDurable(call, type, caller.basis);
+      this.#deliverWhenDurable(call, type, caller.basis);
     } else {
       this.#deliver(call, type, nowMs);
     }
@@ -133,16 +136,14 @@ export class Router implements CallObserver {
   }
 
   /** The handler that calls has seen a state that is not durable: nobody may learn of it before it is. */
-  async #deliverWhenDurable(call: Call, type: ObjectType, basis: { durable(): Promise<void> }): Promise<void> {
-    try {
-      await basis.durable();
-    } catch (error) {
-      call.reject(error as DurableObjectError);
-      return;
-    }
-    const refusal = call.stage === "settled" ? null : this.#closedFor(call);
-    if (refusal !== null) call.reject(refusal);
-    else if (call.stage !== "settled") this.#deliver(call, type, this.#options.environment.monotonic());
+  #deliverWhenDurable(call: Call, type: ObjectType, basis: Basis): void {
+    const deliver = (): void => {
+      if (call.stage === "settled") return;
+      const closed = this.#closed;
+      if (closed === null || closed.draining) this.#deliver(call, type, this.#options.environment.monotonic());
+      else call.reject(closed.error(call.address));
+    };
+    basis.whenDurable(deliver, (error) => call.reject(error));
   }
 
   settled(call: Call, error: DurableObjectError | null): void {
@@ -163,8 +164,9 @@ export class Router implements CallObserver {
   }
 
   #closedFor(call: Call): DurableObjectError | null {
-    if (this.#closed === null || (this.#closed.draining && call.caller !== null)) return null;
-    return this.#closed.error(call.address);
+    if (this.#closed === null) return null;
+    const fromRunningTurn = call.caller !== null && !call.caller.over;
+    return this.#closed.draining && fromRunningTurn ? null : this.#closed.error(call.address);
   }
 
   #refusal(call: Call): DurableObjectError | null {

@@ -3,7 +3,7 @@
  * sees. Everything below it gets what it needs from here.
  *
  * running → stopping (no new calls from outside; turns finish, commits land) → stopped.
- * A store whose right to write is gone leads from running straight to stopped.
+ * lost: the right to write is gone; every call is refused with the store's code until it is stopped.
  */
 
 import { Firing } from "../alarms/firing.ts";
@@ -26,6 +26,7 @@ import type { Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { Sweeper } from "./sweeper.ts";
+import { watchStore } from "./watched-store.ts";
 import {
   activateOperation,
   alarmOperations,
@@ -70,13 +71,14 @@ export class Runtime implements AsyncDisposable {
   readonly #scheduler: RunningScheduler;
   /** Dead alarms, and trying them again. */
   readonly alarms: RuntimeAlarms;
-  #phase: "running" | "stopping" | "stopped" = "running";
+  #phase: "running" | "lost" | "stopping" | "stopped" = "running";
   #stopped: Promise<void> | null = null;
 
   /** Use `createRuntime`. */
-  constructor(options: ResolvedOptions, node: string, store: OpenObjectStore) {
+  constructor(options: ResolvedOptions, node: string, opened: OpenObjectStore) {
     this.node = node;
     this.#options = options;
+    const store = watchStore(opened, (failure) => this.#storeLost(failure));
     this.#store = store;
     const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, maxStateBytes } = options;
     this.#types = new DefinitionTable(options.objects);
@@ -89,7 +91,7 @@ export class Runtime implements AsyncDisposable {
       maxStateBytes,
       onLost: (failure) => this.#storeLost(failure),
     });
-    const isDraining = (): boolean => this.#phase !== "running";
+    const isDraining = (): boolean => this.#phase === "stopping";
     const host: ActivationHost = {
       environment,
       store,
@@ -332,6 +334,9 @@ export class Runtime implements AsyncDisposable {
 
   /** The right to write is gone: nobody may be answered from memory any more. */
   #storeLost(failure: StoreFailure): void {
+    // A store that was closed says so in the same way.
+    if (this.#phase === "stopped" || this.#phase === "lost") return;
+    this.#phase = "lost";
     const lost = (address: Address): DurableObjectError =>
       new DurableObjectError(failure.code, `${formatAddress(address)}: ${failure.message}`, {
         address,
@@ -361,7 +366,9 @@ export class Runtime implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof StoreFailure)) throw error;
       const { code, message } =
-        this.#phase === "running" ? error : ({ code: "RUNTIME_STOPPED", message: "the runtime has stopped." } as const);
+        this.#phase === "running" || this.#phase === "lost"
+          ? error
+          : ({ code: "RUNTIME_STOPPED", message: "the runtime has stopped." } as const);
       throw new DurableObjectError(code, `${what}: ${message}`, { cause: error });
     }
   }

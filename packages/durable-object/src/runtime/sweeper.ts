@@ -65,6 +65,8 @@ export class Sweeper {
 
   async #sweepStore(): Promise<void> {
     const now = this.#environment.now();
+    // What builds on a tombstone must not outlive it.
+    for (const activation of this.#table) if (activation.isTombstone) activation.leaveIfIdle();
     try {
       await this.#store.sweep({ now, tombstonesBefore: now - tombstoneKeptMs, limit: recordsPerSweep });
     } catch (cause) {

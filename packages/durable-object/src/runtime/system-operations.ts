@@ -22,7 +22,7 @@ function operation(
   run: (context: OperationContext, args: readonly unknown[]) => unknown,
   isRead = false,
 ): Operation {
-  return { name, isRead, schema: null, pace, run };
+  return { name, isRead, isSystem: true, schema: null, pace, run };
 }
 
 /** A time as `stub.alarms` sends it: `{ at }` for a date, which is not JSON. */

@@ -144,6 +144,10 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
     return this.#firing?.id;
   }
 
+  get isActivating(): boolean {
+    return this.operation === this.#object.type.afterLoad;
+  }
+
   /** Made when it is asked for: most handlers never look. */
   get signal(): AbortSignal {
     if (this.#controller === null) {
@@ -194,23 +198,23 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
     const { operation } = this;
     const outer = runningTurn;
     runningTurn = this;
-    let returned: unknown;
     try {
-      returned = operation.pace === "sync" ? operation.run(this, args) : asyncTurn.run(this, operation.run, this, args);
+      const returned =
+        operation.pace === "sync" ? operation.run(this, args) : asyncTurn.run(this, operation.run, this, args);
+      if (isThenable(returned)) {
+        operation.pace = "async";
+        return Promise.resolve(returned).then(
+          (outcome) => this.#conclude(outcome),
+          (thrown: unknown) => this.#crashed(thrown),
+        );
+      }
+      if (operation.pace === "unproven") operation.pace = "sync";
+      return this.#conclude(returned);
     } catch (thrown) {
       return this.#crashed(thrown);
     } finally {
       runningTurn = outer;
     }
-    if (isThenable(returned)) {
-      operation.pace = "async";
-      return Promise.resolve(returned).then(
-        (outcome) => this.#conclude(outcome),
-        (thrown: unknown) => this.#crashed(thrown),
-      );
-    }
-    if (operation.pace === "unproven") operation.pace = "sync";
-    return this.#conclude(returned);
   }
 
   #checkArguments(schema: Schema, args: readonly unknown[]): Checked | Promise<Checked> {
@@ -235,25 +239,14 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   }
 
   #conclude(returned: unknown): Conclusion {
-    const outcome = readOutcome(returned);
-    if (outcome === null) {
-      return this.#failed(
-        "INVALID_OUTCOME",
-        `returned ${describeReturned(returned)} instead of an outcome. Return reply(result), reply(result, nextState), noreply() or fail(reason)`,
-      );
-    }
     try {
-      if (outcome[outcomeKind] === "fail") {
-        const reason = copyJson(outcome.value, "reason");
-        return this.#failed("HANDLER_FAILED", `failed: ${preview(reason)}`, { reason });
-      }
-      const value = copyJson(outcome.value, "result");
-      const head = this.#nextState(outcome);
-      const effects =
-        outcome.effects.length === 0 ? noEffects : outcome.effects.map((effect) => this.#checkedEffect(effect));
-      return { ok: true, value, head, effects };
+      return this.#read(returned);
     } catch (thrown) {
-      if (thrown instanceof WrongEffect) return this.#failed(thrown.code, thrown.problem);
+      if (thrown instanceof WrongEffect) {
+        // What the library's own operations return is what their caller has passed.
+        const passed = this.operation.isSystem && thrown.code === "INVALID_OUTCOME";
+        return this.#failed(passed ? "INVALID_ARGUMENTS" : thrown.code, thrown.problem);
+      }
       if (thrown instanceof DurableObjectError) return { ok: false, error: thrown };
       if (thrown instanceof Unstorable) {
         return this.#failed("INVALID_STATE", `returned a state that cannot be stored: ${thrown.problem}`);
@@ -261,6 +254,25 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
       if (thrown instanceof NotJson) return this.#notJson(thrown);
       return this.#crashed(thrown);
     }
+  }
+
+  #read(returned: unknown): Conclusion {
+    const outcome = readOutcome(returned);
+    if (outcome === null) {
+      return this.#failed(
+        "INVALID_OUTCOME",
+        `returned ${describeReturned(returned)} instead of an outcome. Return reply(result), reply(result, nextState), noreply() or fail(reason)`,
+      );
+    }
+    if (outcome[outcomeKind] === "fail") {
+      const reason = copyJson(outcome.value, "reason");
+      return this.#failed("HANDLER_FAILED", `failed: ${preview(reason)}`, { reason });
+    }
+    const value = copyJson(outcome.value, "result");
+    const head = this.#nextState(outcome);
+    const effects =
+      outcome.effects.length === 0 ? noEffects : outcome.effects.map((effect) => this.#checkedEffect(effect));
+    return { ok: true, value, head, effects };
   }
 
   #nextState(outcome: AnyOutcome): AdmittedState {
@@ -297,14 +309,12 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   }
 
   #error(code: ErrorCode, what: string, details: ErrorDetails = {}): DurableObjectError {
-    return new DurableObjectError(
-      code,
-      `${formatAddress(this.address)}: the ${this.#firing === null ? "handler" : "alarm"} "${this.operation.name}" ${what}`,
-      {
-        address: this.address,
-        ...details,
-      },
-    );
+    const { name, isSystem } = this.operation;
+    const who = isSystem ? name : `the ${this.#firing === null ? "handler" : "alarm"} "${name}"`;
+    return new DurableObjectError(code, `${formatAddress(this.address)}: ${who} ${what}`, {
+      address: this.address,
+      ...details,
+    });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { hostname } from "node:os";
+import { basename } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { StoreOpening } from "../ports/object-store.ts";
 import { openDatabase } from "./sqlite-database.ts";
@@ -15,7 +16,7 @@ export interface SqliteOwner {
   readonly node: string;
   readonly pid: number;
   readonly host: string;
-  /** What the process was started with, at most 200 characters. */
+  /** What runs in the process, for instance `node server.js`. */
   readonly command: string;
   /** In ms since 1970. */
   readonly since: number;
@@ -23,7 +24,12 @@ export interface SqliteOwner {
 
 /** This process, as the owner of whatever it opens. */
 export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
-  const command = process.argv.join(" ").slice(0, 200).toWellFormed();
+  // Not the arguments: there may be secrets among them.
+  const command = [process.execPath, process.argv[1] ?? ""]
+    .map((path) => basename(path))
+    .join(" ")
+    .trim()
+    .toWellFormed();
   return { node, pid: process.pid, host: hostname(), command, since: Math.floor(environment.now()) };
 }
 

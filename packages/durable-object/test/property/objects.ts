@@ -21,6 +21,8 @@ export interface Witness {
   heard(id: string, sighting: Sighting): void;
   /** A handler adds to a tally. */
   adding(id: string, count: Promise<number>): Promise<number>;
+  /** The name of a log that is born with this entry: no two have the same. */
+  newName(entry: string): string;
   /** Resolves when it is picked. */
   gate(): Promise<void>;
 }
@@ -31,9 +33,6 @@ export interface Entry {
   readonly index: number;
 }
 
-function appended(state: LogState, entry: string): LogState {
-  return { born: state.born ?? entry, log: [...state.log, entry] };
-}
 
 function entryOf(state: LogState): Entry {
   return { born: state.born ?? "", index: state.log.length - 1 };
@@ -42,8 +41,12 @@ function entryOf(state: LogState): Entry {
 const declaredLog: LogState = { born: null, log: [] };
 
 /** Definitions of logs and tallies for one life. */
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the definitions are inferred
 export function defineObjects(witness: Witness) {
+  const appended = (state: LogState, entry: string): LogState => ({
+    born: state.born ?? witness.newName(entry),
+    log: [...state.log, entry],
+  });
+
   const Tally = defineObject({
     type: "tally",
     state: { count: 0 },

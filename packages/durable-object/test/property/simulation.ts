@@ -69,6 +69,7 @@ export class Simulation {
   #life: Life | null = null;
   #lives = 0;
   #entries = 0;
+  #births = 0;
 
   /** @param prefix - makes the ids of this run its own, where runs share a store */
   constructor(inner: ObjectStore, setup: Setup, prefix: string) {
@@ -251,6 +252,7 @@ export class Simulation {
         this.#model.follow({ name, method: "add", effect: "add", entry: "", life, inside: true }, count);
         return count;
       },
+      newName: (entry) => `${entry}#${++this.#births}`,
       gate: () => this.#world.gate(life),
     };
   }

@@ -84,17 +84,19 @@ const method = fc.oneof(
 
 const timeoutMs = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(20, 200) });
 
-const fate = fc.constantFrom<CommitFate[]>(
-  "refused",
-  "refused",
-  "full",
-  "request lost",
-  "answer lost",
-  "answer lost",
-  "foreign",
-  "taken over",
-  "taken over after",
-);
+const ms = fc.constantFrom(5, 20, 60, 300, 300, 1_500, 1_500, 5_500, 5_500, 30_000);
+
+const fates: readonly (readonly [number, CommitFate])[] = [
+  [4, "refused"],
+  [2, "full"],
+  [3, "request lost"],
+  [5, "answer lost"],
+  [3, "foreign"],
+  [1, "taken over"],
+  [1, "taken over after"],
+];
+
+const fate = fc.oneof(...fates.map(([weight, each]) => ({ weight, arbitrary: fc.constant(each) })));
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -111,7 +113,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Step>({ step: "settle" }) },
   {
     weight: 5,
-    arbitrary: fc.record({ step: fc.constant("advance" as const), ms: fc.constantFrom(5, 20, 60, 300, 1_500, 5_500) }),
+    arbitrary: fc.record({ step: fc.constant("advance" as const), ms }),
   },
   { weight: 7, arbitrary: fc.record({ step: fc.constant("meet" as const), fate }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant("poison" as const), object }) },

@@ -4,16 +4,17 @@
  * lost after the batch was applied, an answer that takes its time, an object that cannot be stored.
  */
 
+import type { Address, ErrorCode } from "../../src/index.ts";
 import type {
   CommitBatch,
   CommitResult,
   ObjectStore,
+  ObjectWrite,
   OpenObjectStore,
   StoreFailureKind,
   StoreOpening,
 } from "../../src/ports/object-store.ts";
 import { StoreFailure } from "../../src/ports/object-store.ts";
-import type { ErrorCode } from "../../src/index.ts";
 import { gate } from "./gate.ts";
 
 /** The code that goes with a kind of failure. */
@@ -50,6 +51,9 @@ export class FaultyStore implements ObjectStore {
   #failingLoads: StoreFailure | null = null;
   #failingReplies: StoreFailure | null = null;
   #heldLoads: Promise<void> | null = null;
+  #open: OpenObjectStore | null = null;
+  /** How many batches of somebody else the real store has had in between. */
+  #strangers = 0;
 
   constructor(inner: ObjectStore) {
     this.#inner = inner;
@@ -140,11 +144,34 @@ export class FaultyStore implements ObjectStore {
     };
   }
 
+  /** Somebody else commits a state of an object, behind the back of whoever has it in memory. */
+  async changeByStranger(address: Address, state: unknown): Promise<void> {
+    const inner = this.#open;
+    if (inner === null) throw new Error("the store is not open");
+    const [stored] = await inner.load([address]);
+    const number = inner.lastNumber + 1;
+    const write: ObjectWrite = {
+      address,
+      baseRevision: stored?.revision ?? 0,
+      state: JSON.stringify(state),
+      stateVersion: stored?.stateVersion ?? 1,
+      deleted: false,
+      cancelAllAlarms: false,
+      alarms: [],
+      replies: [],
+    };
+    this.#strangers += 1;
+    await inner.commit({ number, at: 1, writes: [write] });
+  }
+
   async open(opening: StoreOpening): Promise<OpenObjectStore> {
     const inner = await this.#inner.open(opening);
+    this.#open = inner;
+    const strangers = (): number => this.#strangers;
+    this.#strangers = 0;
     return {
       get lastNumber() {
-        return inner.lastNumber;
+        return inner.lastNumber - strangers();
       },
       load: async (addresses) => {
         this.loads += 1;
@@ -171,7 +198,7 @@ export class FaultyStore implements ObjectStore {
       if (kind !== undefined) throw new StoreFailure(kind, codes[kind], `the object ${address.id} is poisonous`);
     }
     const apply = async (): Promise<CommitResult> => {
-      const result = await inner.commit(batch);
+      const result = await inner.commit({ ...batch, number: batch.number + this.#strangers });
       this.applied.push(batch);
       return result;
     };

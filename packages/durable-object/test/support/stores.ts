@@ -60,7 +60,9 @@ export const stores: readonly TestStores[] = [
 
 /** Runs the tests that `define` defines on every kind of store. */
 export function onEveryStore(name: string, define: (stores: TestStores) => void): void {
-  describe.each(stores)(`${name} ($name)`, (kind) => define(kind));
+  describe.each(stores)(`${name} ($name)`, (kind) => {
+    define(kind);
+  });
 }
 
 /** Starts a runtime that is stopped when the test is over. */

@@ -1,0 +1,131 @@
+/**
+ * The demonstration: clients write over HTTP, the server is killed in the middle, and every answer that was given
+ * is compared with what is in the file.
+ *
+ * Each client increments a counter of its own, one write after the other. So the answer to its next write must be
+ * the number of its answers so far plus one: a lower one means that a write got lost, a higher one that a write was
+ * applied twice. Writes that the kill left without an answer are repeated under the same idempotency key.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { readCounters } from "./shop-file.ts";
+import type { ShopProcess } from "./shop-process.ts";
+
+/** Answers given, compared with counts in the file. */
+export interface Comparison {
+  readonly acknowledged: number;
+  readonly found: number;
+  readonly lost: number;
+  /** Found, but not acknowledged. */
+  readonly extra: number;
+}
+
+/** What happens, as it happens. */
+export interface Spectator {
+  writing(clients: number): void;
+  /** The server is dead, and the file was read. */
+  killed(pid: number | undefined, atOnce: Comparison): void;
+  /** The server is back, and all clients got all their answers. */
+  finished(restartMs: number, atEnd: Comparison): void;
+}
+
+/** How long to write before the kill and after it, and by how many clients. */
+export interface Plan {
+  readonly clients: number;
+  readonly beforeMs: number;
+  readonly afterMs: number;
+}
+
+/** One client: it knows what it was told, and what it waits for. */
+class Client {
+  readonly counter: string;
+  /** The count that the last answer gave. */
+  acknowledged: number;
+
+  constructor(counter: string, count: number) {
+    this.counter = counter;
+    this.acknowledged = count;
+  }
+
+  /** Writes until `isOver`, and until the last write is answered. */
+  async write(shop: ShopProcess, isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      const expected = this.acknowledged + 1;
+      const count = await this.#increment(shop, `${this.counter}: ${expected}`);
+      if (count !== expected) throw new Error(`${this.counter}: the count is ${count} and should be ${expected}`);
+      this.acknowledged = count;
+    }
+  }
+
+  /** One write, repeated until it is answered. */
+  async #increment(shop: ShopProcess, key: string): Promise<number> {
+    for (;;) {
+      try {
+        const body = JSON.stringify({ counter: this.counter });
+        const response = await fetch(`${shop.url}/count`, {
+          method: "POST",
+          headers: { "idempotency-key": key },
+          body,
+        });
+        if (response.ok) return (await response.json()) as number;
+        throw new Error(`${response.status} ${await response.text()}`);
+      } catch (error) {
+        // What `fetch` throws when the server is gone. Everything else is a real failure.
+        if (!(error instanceof TypeError)) throw error;
+        await sleep(20);
+      }
+    }
+  }
+}
+
+/** Runs it on a shop that is up. The shop is up again afterwards. */
+export async function demonstrate(
+  shop: ShopProcess,
+  file: string,
+  plan: Plan,
+  spectator: Spectator,
+): Promise<Comparison> {
+  // The counters of an earlier demonstration go on where they are.
+  const before = readCounters(file);
+  const clients = Array.from({ length: plan.clients }, (_, index) => {
+    const counter = `demonstration-${index + 1}`;
+    return new Client(counter, before.get(counter) ?? 0);
+  });
+  const compareNow = (): Comparison => compare(clients, before, readCounters(file));
+
+  spectator.writing(clients.length);
+  let isOver = false;
+  const writing = Promise.all(clients.map((client) => client.write(shop, () => isOver)));
+  // If a client fails, this ends at once instead of waiting for the end of the plan.
+  await Promise.race([sleep(plan.beforeMs * (0.75 + Math.random() / 2)), writing]);
+
+  const { pid } = shop;
+  await shop.kill();
+  spectator.killed(pid, compareNow());
+
+  const restartMs = await shop.start();
+  await Promise.race([sleep(plan.afterMs), writing]);
+  isOver = true;
+  await writing;
+  const atEnd = compareNow();
+  spectator.finished(restartMs, atEnd);
+  return atEnd;
+}
+
+/** Compares client by client, and counts only what was written since `before`. */
+function compare(
+  clients: readonly Client[],
+  before: ReadonlyMap<string, number>,
+  now: ReadonlyMap<string, number>,
+): Comparison {
+  let [acknowledged, found, lost, extra] = [0, 0, 0, 0];
+  for (const client of clients) {
+    const start = before.get(client.counter) ?? 0;
+    const count = now.get(client.counter) ?? 0;
+    acknowledged += client.acknowledged - start;
+    found += count - start;
+    lost += Math.max(0, client.acknowledged - count);
+    extra += Math.max(0, count - client.acknowledged);
+  }
+  return { acknowledged, found, lost, extra };
+}

@@ -1,0 +1,66 @@
+/** docs/telemetry.md names every channel, field and warning of the code, and no others. */
+
+import { globSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { codeIn, fieldsOf, pathOf, rowsUnder, textOf } from "./page.ts";
+
+const page = "docs/telemetry.md";
+const channels = "packages/durable-object/src/telemetry/channels.ts";
+
+function names(heading: string, column: string): string[] {
+  return rowsUnder(page, heading, column).map((row) => codeIn(row[column])[0] ?? "");
+}
+
+/** The first arguments of calls such as `channel("…")` in the source. */
+function quotedIn(of: RegExp): string[] {
+  return [...textOf(channels).matchAll(of)].map(([, name]) => name ?? "");
+}
+
+describe("docs/telemetry.md", () => {
+  test("has the operations of the code", () => {
+    const inCode = quotedIn(/new OperationChannel<\w+>\("([^"]+)"\)/g);
+    expect(inCode.length).toBeGreaterThan(0);
+    expect(names("Operations", "channel").toSorted()).toEqual(inCode.toSorted());
+  });
+
+  test("has the plain channels of the code, with their fields", () => {
+    const inCode = quotedIn(/= channel\("([^"]+)"\)/g);
+    expect(names("Changes", "channel")).toEqual(inCode);
+    const fields = rowsUnder(page, "Changes", "channel").map((row) => codeIn(row["message"]));
+    expect(fields).toEqual(
+      ["PhaseMessage", "WarningMessage"].map((message) =>
+        fieldsOf("telemetry/channels.ts", message).map(({ name }) => name),
+      ),
+    );
+  });
+
+  test("has the fields of operations", () => {
+    const inCode = ["OperationContext", "StorageContext", "CallContext"].flatMap((context) =>
+      fieldsOf("telemetry/channels.ts", context).map(({ name }) => name),
+    );
+    expect(names("Operations", "field")).toEqual(inCode);
+  });
+
+  test("has the warnings of the code", () => {
+    const inCode = globSync(pathOf("packages/durable-object/src/**/*.ts"))
+      .flatMap((file) => [...textOf(file).matchAll(/\bwarning: "([^"]+)"/g)])
+      .map(([, name]) => name ?? "");
+    expect(inCode.length).toBeGreaterThan(0);
+    expect(names("Changes", "warning")).toEqual([...new Set(inCode)].toSorted());
+  });
+
+  test("has the library's own operations", () => {
+    const source = textOf("packages/durable-object/src/runtime/system-operations.ts");
+    const inCode = [...source.matchAll(/\boperation\(\s*"([^"]+)"/g)].map(([, name]) => name ?? "");
+    const [call] = rowsUnder(page, "Operations", "channel");
+    expect(inCode.length).toBeGreaterThan(0);
+    expect(codeIn(call?.["what"]).toSorted()).toEqual(inCode.toSorted());
+  });
+
+  test("has the phases of an activation", () => {
+    const source = textOf("packages/durable-object/src/runtime/activation.ts");
+    const [, union = ""] = /export type Phase = ([^;]+);/.exec(source) ?? [];
+    const [phases] = rowsUnder(page, "Changes", "channel");
+    expect(codeIn(phases?.["what"])).toEqual([...union.matchAll(/"(\w+)"/g)].map(([, phase]) => phase));
+  });
+});
