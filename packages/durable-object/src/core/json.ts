@@ -46,6 +46,7 @@ export function isPlainObject(value: object): value is Record<string, unknown> {
 }
 
 function describe(value: unknown): string {
+  if (value instanceof Date && Number.isNaN(value.getTime())) return "the date is invalid";
   if (typeof value === "number") return `${value} is not a JSON number`;
   if (typeof value === "object" && value !== null) {
     const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
