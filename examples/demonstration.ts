@@ -9,7 +9,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { readCounters } from "./shop-file.ts";
-import type { ShopProcess } from "./shop-process.ts";
+import { StartFailed, type ShopProcess } from "./shop-process.ts";
 
 /** Answers given, compared with counts in the file. */
 export interface Comparison {
@@ -90,15 +90,17 @@ export async function demonstrate(
 
   spectator.writing(clients.length);
   const failure = new AbortController();
-  // The first round is no race: everybody has an answer that could get lost.
-  await Promise.all(clients.map((client) => client.write(shop, failure.signal)));
   let isOver = false;
-  const writing = Promise.all(
-    clients.map(async (client) => {
-      while (!isOver) await client.write(shop, failure.signal);
-    }),
-  );
+  const writeOn = async (client: Client): Promise<void> => {
+    for (;;) {
+      if (isOver) return;
+      await client.write(shop, failure.signal);
+    }
+  };
   try {
+    // The first round is no race: everybody has an answer that could get lost.
+    await untilAnswered(shop, Promise.all(clients.map((client) => client.write(shop, failure.signal))));
+    const writing = Promise.all(clients.map(writeOn));
     // If a client fails, it ends at once instead of at the end of the plan.
     await Promise.race([sleep(plan.beforeMs * (0.75 + Math.random() / 2)), writing]);
     const { pid } = shop;
@@ -108,12 +110,23 @@ export async function demonstrate(
     const restartMs = await shop.start();
     await Promise.race([sleep(plan.afterMs), writing]);
     isOver = true;
-    await writing;
+    await untilAnswered(shop, writing);
     const atEnd = compareNow();
     spectator.finished(restartMs, atEnd);
     return atEnd;
   } finally {
     failure.abort();
+  }
+}
+
+/** Waits for answers, and starts the shop again if somebody else kills it meanwhile: the page has a button for it. */
+async function untilAnswered(shop: ShopProcess, writing: Promise<unknown>): Promise<void> {
+  const answered = writing.then(() => null);
+  for (;;) {
+    const exit = await Promise.race([answered, shop.exited]);
+    if (exit === null) return;
+    if (exit.signal === null) throw new StartFailed("The shop ended by itself.");
+    await shop.start();
   }
 }
 

@@ -5,17 +5,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test, type TestContext } from "vitest";
 import { demonstrate, type Comparison, type Spectator } from "../demonstration.ts";
 import { summarise } from "../shop-file.ts";
 import { ShopProcess, StartFailed, type Exit } from "../shop-process.ts";
 
 const plan = { clients: 8, beforeMs: 400, afterMs: 200 };
 // A range of ports for each test: they run side by side.
-let nextPort = 20_000 + 100 * Math.floor(Math.random() * 200);
+let nextPort = 20_000 + 100 * Math.floor(Math.random() * 100);
 
 /** A file and a port for one test; the file goes with the test. */
-function scratch(): { file: string; port: number } {
+function scratch({ onTestFinished }: TestContext): { file: string; port: number } {
   const directory = mkdtempSync(join(tmpdir(), "shop-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   nextPort += 100;
@@ -23,7 +23,7 @@ function scratch(): { file: string; port: number } {
 }
 
 /** A shop that is up, and ends with the test. */
-async function open<Shop extends ShopProcess>(shop: Shop): Promise<Shop> {
+async function open({ onTestFinished }: TestContext, shop: ShopProcess): Promise<ShopProcess> {
   onTestFinished(async () => void (await shop.stop()));
   await shop.start();
   return shop;
@@ -40,9 +40,9 @@ function spectator(): Spectator & { atOnce?: Comparison } {
   };
 }
 
-test.concurrent("everything acknowledged is found after a kill, once", async () => {
-  const { file, port } = scratch();
-  const shop = await open(new ShopProcess(file, port));
+test.concurrent("everything acknowledged is found after a kill, once", async (context) => {
+  const { file, port } = scratch(context);
+  const shop = await open(context, new ShopProcess(file, port));
   const seen = spectator();
   const atEnd = await demonstrate(shop, file, plan, seen);
   expect(seen.atOnce?.acknowledged).toBeGreaterThan(0);
@@ -56,8 +56,8 @@ test.concurrent("everything acknowledged is found after a kill, once", async () 
   expect(summarise(file)).toMatchObject({ counters: plan.clients, counted: atEnd.found + again.found });
 });
 
-test.concurrent("a loss would be noticed", async () => {
-  const { file, port } = scratch();
+test.concurrent("a loss would be noticed", async (context) => {
+  const { file, port } = scratch(context);
   /** A shop that forgets all it was told when it is killed. */
   class ForgetfulShop extends ShopProcess {
     override async kill(): Promise<Exit> {
@@ -68,23 +68,31 @@ test.concurrent("a loss would be noticed", async () => {
       return exit;
     }
   }
-  const shop = await open(new ForgetfulShop(file, port));
+  const shop = await open(context, new ForgetfulShop(file, port));
   const seen = spectator();
   await expect(demonstrate(shop, file, plan, seen)).rejects.toThrow(/the count is \d+ and should be \d+/);
   expect(seen.atOnce?.lost).toBe(seen.atOnce?.acknowledged);
 });
 
-test.concurrent("a second shop takes the next port, but not the same file", async () => {
-  const first = scratch();
-  const shop = await open(new ShopProcess(first.file, first.port));
-  const other = await open(new ShopProcess(scratch().file, shop.port));
+test.concurrent("somebody else may kill the shop meanwhile", async (context) => {
+  const { file, port } = scratch(context);
+  const shop = await open(context, new ShopProcess(file, port));
+  const seen = spectator();
+  seen.writing = () => void process.kill(shop.pid ?? 0, "SIGKILL");
+  expect(await demonstrate(shop, file, plan, seen)).toMatchObject({ lost: 0, extra: 0 });
+});
+
+test.concurrent("a second shop takes the next port, but not the same file", async (context) => {
+  const first = scratch(context);
+  const shop = await open(context, new ShopProcess(first.file, first.port));
+  const other = await open(context, new ShopProcess(scratch(context).file, shop.port));
   expect(other.port).toBeGreaterThan(shop.port);
   expect(await other.stop()).toEqual({ code: 0, signal: null });
   await expect(new ShopProcess(first.file, first.port).start()).rejects.toThrow(StartFailed);
 });
 
-test.concurrent("npm start without a terminal shows the figures and ends", async () => {
-  const { file, port } = scratch();
+test.concurrent("npm start without a terminal shows the figures and ends", async (context) => {
+  const { file, port } = scratch(context);
   const start = join(import.meta.dirname, "../start.ts");
   const child = spawn(process.execPath, [start, "--data", file], {
     env: { ...process.env, PORT: String(port), NO_COLOR: "1" },

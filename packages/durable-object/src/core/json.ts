@@ -185,10 +185,15 @@ function countFields(value: Record<string, unknown> | null): number {
  * The value with everything that has a `toJSON` (dates, above all) in the form it takes in JSON. What does
  * not survive JSON otherwise is left for {@link copyJson} and {@link compareJson} to refuse.
  *
+ * @param path - how the value is called in the message
  * @throws {@link NotJson} for a cycle
  */
-export function resolveToJson(value: unknown): unknown {
-  return resolved(value, 0);
+export function resolveToJson(value: unknown, path: string): unknown {
+  try {
+    return resolved(value, 0);
+  } catch (error) {
+    throw error === refused ? new NotJson(path, `nested deeper than ${maxDepth} levels, or a cycle`) : error;
+  }
 }
 
 function hasToJson(value: object): value is { toJSON(key: string): unknown } {
@@ -197,7 +202,7 @@ function hasToJson(value: object): value is { toJSON(key: string): unknown } {
 
 function resolved(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (depth > maxDepth) throw new NotJson("value", `nested deeper than ${maxDepth} levels, or a cycle`);
+  if (depth > maxDepth) throw refused;
   // A date that is none would become null.
   if (value instanceof Date && Number.isNaN(value.getTime())) return value;
   if (hasToJson(value)) return value.toJSON("");

@@ -151,14 +151,17 @@ export class Model {
     this.#told.add(told);
     const durable = versions.findIndex((state) => state >= count);
     if (!isNew || durable === -1) {
-      this.#world.violate(`${whatOf(attempt)} was told ${count}, which is ${isNew ? "not durable" : "not new"} at ${revision}`);
+      this.#world.violate(
+        `${whatOf(attempt)} was told ${count}, which is ${isNew ? "not durable" : "not new"} at ${revision}`,
+      );
     }
     this.#raise(attempt, durable);
   }
 
   #checkTotal(attempt: Attempt, total: number): void {
     const revision = this.#ledger.tally(attempt.name).find(attempt.floor, (state) => state === total);
-    if (revision === null) this.#world.violate(`${whatOf(attempt)} saw ${total}: not durable, or older than what was known`);
+    if (revision === null)
+      this.#world.violate(`${whatOf(attempt)} saw ${total}: not durable, or older than what was known`);
     this.#raise(attempt, revision);
   }
 
@@ -239,7 +242,9 @@ export class Model {
     this.#checkGrowth(name, history);
     const deleting = attempts.filter(({ effect, answer }) => effect === "delete" && answer !== "not-applied");
     if (history.deletions.size > deleting.length) {
-      this.#world.violate(`${name} was deleted ${history.deletions.size} times, and at most ${deleting.length} times asked`);
+      this.#world.violate(
+        `${name} was deleted ${history.deletions.size} times, and at most ${deleting.length} times asked`,
+      );
     }
     const places = placesOf(history);
     const appends = attempts.filter(({ effect }) => effect === "append" || effect === "never");
@@ -261,7 +266,8 @@ export class Model {
       if (before === undefined || deletions.has(revision)) return;
       const continues = before.log.every((entry, index) => version.log[index] === entry);
       const isSame = before.born === null || version.born === before.born;
-      if (!continues || !isSame) this.#world.violate(`revision ${revision} of ${name} does not continue the one before`);
+      if (!continues || !isSame)
+        this.#world.violate(`revision ${revision} of ${name} does not continue the one before`);
       if (new Set(version.log).size < version.log.length) {
         this.#world.violate(`revision ${revision} of ${name} has an entry twice: ${version.log.join(" ")}`);
       }
@@ -275,7 +281,9 @@ export class Model {
       for (const second of operations) {
         if (first.place <= second.place) continue;
         if (first.acknowledged < second.invoked) {
-          this.#world.violate(`${second.entry} of ${name} was called after ${first.entry} was acknowledged, and stands before it`);
+          this.#world.violate(
+            `${second.entry} of ${name} was called after ${first.entry} was acknowledged, and stands before it`,
+          );
         }
         if (first.onlyLife !== null && first.onlyLife === second.onlyLife && first.invoked < second.invoked) {
           this.#world.violate(`${second.entry} of ${name} overtook ${first.entry}`);
@@ -289,7 +297,9 @@ export class Model {
     const acknowledged = adds.filter(({ answer }) => answer === "acknowledged").length;
     const possible = adds.filter(({ answer }) => answer !== "not-applied").length;
     if (history.last < acknowledged || history.last > possible) {
-      this.#world.violate(`${name} is ${history.last}: ${acknowledged} adds were acknowledged, at most ${possible} applied`);
+      this.#world.violate(
+        `${name} is ${history.last}: ${acknowledged} adds were acknowledged, at most ${possible} applied`,
+      );
     }
   }
 }
@@ -308,11 +318,7 @@ interface Operation {
   readonly onlyLife: number | null;
 }
 
-function operationsOf(
-  appends: readonly Attempt[],
-  places: Places,
-  wasDeleted: boolean,
-): readonly Operation[] {
+function operationsOf(appends: readonly Attempt[], places: Places, wasDeleted: boolean): readonly Operation[] {
   const operations: Operation[] = [];
   for (const [entry, [place, ...others]] of places) {
     const attempts = appends.filter((attempt) => attempt.entry === entry);

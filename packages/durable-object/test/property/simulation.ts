@@ -80,6 +80,8 @@ export class Simulation {
 
   /** Runs everything. Throws at the first promise that is broken. */
   async run(): Promise<void> {
+    const unhandled = (reason: unknown): void => this.#world.violate(`unhandled rejection: ${String(reason)}`);
+    process.on("unhandledRejection", unhandled);
     try {
       for (const step of this.#setup.steps) {
         await this.#take(step);
@@ -90,7 +92,8 @@ export class Simulation {
       this.#model.finish();
       this.#judge();
     } finally {
-      await this.#end();
+      await this.#crash();
+      process.off("unhandledRejection", unhandled);
     }
   }
 
@@ -190,7 +193,9 @@ export class Simulation {
       case "peek":
         this.#model.follow(
           start,
-          runtime.peek(Log, id).then((state): Sighting => ({ born: state?.born ?? null, length: state?.log.length ?? 0 })),
+          runtime
+            .peek(Log, id)
+            .then((state): Sighting => ({ born: state?.born ?? null, length: state?.log.length ?? 0 })),
         );
         break;
       case "list":
@@ -332,11 +337,6 @@ export class Simulation {
     } finally {
       await store.close();
     }
-  }
-
-  /** Leaves nothing open, whatever happened. */
-  async #end(): Promise<void> {
-    await this.#crash();
   }
 }
 

@@ -82,7 +82,10 @@ const method = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...tallyMethods) },
 );
 
-const timeoutMs = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(20, 200) });
+const timeoutMs = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.constantFrom(20, 200) },
+);
 
 const ms = fc.constantFrom(5, 20, 60, 300, 300, 1_500, 1_500, 5_500, 5_500, 30_000);
 
