@@ -13,7 +13,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, describe, test } from "vitest";
 import { memory } from "../../src/memory/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
@@ -31,7 +31,7 @@ function parameters(runs: number): fc.Parameters<unknown> {
     seed,
     ...(FC_PATH === undefined ? {} : { path: FC_PATH }),
     numRuns: longMs > 0 ? Number.MAX_SAFE_INTEGER : Number(FC_RUNS ?? runs),
-    ...(longMs > 0 ? { interruptAfterTimeLimit: longMs, markInterruptAsFailure: false } : {}),
+    ...(longMs > 0 ? { plugins: [fc.interruptAfterTimeLimit(longMs)] } : {}),
   };
 }
 
