@@ -9,7 +9,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { readCounters } from "./shop-file.ts";
-import type { ShopProcess } from "./shop-process.ts";
+import { StartFailed, type ShopProcess } from "./shop-process.ts";
 
 /** Answers given, compared with counts in the file. */
 export interface Comparison {
@@ -47,32 +47,27 @@ class Client {
     this.acknowledged = count;
   }
 
-  /** Writes until `isOver`, and until the last write is answered. */
-  async write(shop: ShopProcess, isOver: () => boolean): Promise<void> {
-    while (!isOver()) {
-      const expected = this.acknowledged + 1;
-      const count = await this.#increment(shop, `${this.counter}: ${expected}`);
-      if (count !== expected) throw new Error(`${this.counter}: the count is ${count} and should be ${expected}`);
-      this.acknowledged = count;
-    }
+  /** Writes once, and checks the answer. */
+  async write(shop: ShopProcess, signal: AbortSignal): Promise<void> {
+    const expected = this.acknowledged + 1;
+    const count = await this.#increment(shop, `${this.counter}: ${expected}`, signal);
+    if (count !== expected) throw new Error(`${this.counter}: the count is ${count} and should be ${expected}`);
+    this.acknowledged = count;
   }
 
   /** One write, repeated until it is answered. */
-  async #increment(shop: ShopProcess, key: string): Promise<number> {
+  async #increment(shop: ShopProcess, key: string, signal: AbortSignal): Promise<number> {
+    const headers = { "idempotency-key": key };
+    const body = JSON.stringify({ counter: this.counter });
     for (;;) {
       try {
-        const body = JSON.stringify({ counter: this.counter });
-        const response = await fetch(`${shop.url}/count`, {
-          method: "POST",
-          headers: { "idempotency-key": key },
-          body,
-        });
+        const response = await fetch(`${shop.url}/count`, { method: "POST", headers, body, signal });
         if (response.ok) return (await response.json()) as number;
         throw new Error(`${response.status} ${await response.text()}`);
       } catch (error) {
         // What `fetch` throws when the server is gone. Everything else is a real failure.
         if (!(error instanceof TypeError)) throw error;
-        await sleep(20);
+        await sleep(20, undefined, { signal });
       }
     }
   }
@@ -94,22 +89,45 @@ export async function demonstrate(
   const compareNow = (): Comparison => compare(clients, before, readCounters(file));
 
   spectator.writing(clients.length);
+  const failure = new AbortController();
   let isOver = false;
-  const writing = Promise.all(clients.map((client) => client.write(shop, () => isOver)));
-  // If a client fails, this ends at once instead of waiting for the end of the plan.
-  await Promise.race([sleep(plan.beforeMs * (0.75 + Math.random() / 2)), writing]);
+  const writeOn = async (client: Client): Promise<void> => {
+    for (;;) {
+      if (isOver) return;
+      await client.write(shop, failure.signal);
+    }
+  };
+  try {
+    // The first round is no race: everybody has an answer that could get lost.
+    await untilAnswered(shop, Promise.all(clients.map((client) => client.write(shop, failure.signal))));
+    const writing = Promise.all(clients.map(writeOn));
+    // If a client fails, it ends at once instead of at the end of the plan.
+    await Promise.race([sleep(plan.beforeMs * (0.75 + Math.random() / 2)), writing]);
+    const { pid } = shop;
+    await shop.kill();
+    spectator.killed(pid, compareNow());
 
-  const { pid } = shop;
-  await shop.kill();
-  spectator.killed(pid, compareNow());
+    const restartMs = await shop.start();
+    await Promise.race([sleep(plan.afterMs), writing]);
+    isOver = true;
+    await untilAnswered(shop, writing);
+    const atEnd = compareNow();
+    spectator.finished(restartMs, atEnd);
+    return atEnd;
+  } finally {
+    failure.abort();
+  }
+}
 
-  const restartMs = await shop.start();
-  await Promise.race([sleep(plan.afterMs), writing]);
-  isOver = true;
-  await writing;
-  const atEnd = compareNow();
-  spectator.finished(restartMs, atEnd);
-  return atEnd;
+/** Waits for answers, and starts the shop again if somebody else kills it meanwhile: the page has a button for it. */
+async function untilAnswered(shop: ShopProcess, writing: Promise<unknown>): Promise<void> {
+  const answered = writing.then(() => null);
+  for (;;) {
+    const exit = await Promise.race([answered, shop.exited]);
+    if (exit === null) return;
+    if (exit.signal === null) throw new StartFailed("The shop ended by itself.");
+    await shop.start();
+  }
 }
 
 /** Compares client by client, and counts only what was written since `before`. */

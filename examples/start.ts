@@ -51,7 +51,7 @@ async function run(): Promise<number> {
   introduce();
   await shop.start();
   announce(shop, port, shownFile, summarise(file));
-  const { lost, extra } = await demonstrate(shop, file, { clients: 16, beforeMs: 1_200, afterMs: 1_000 }, narrate);
+  const { lost, extra } = await demonstrate(shop, file, { clients: 16, beforeMs: 1_000, afterMs: 800 }, narrate);
   const isSound = lost === 0 && extra === 0;
   suggest(shop.url, keepsOpen);
   if (keepsOpen) await keepOpen();

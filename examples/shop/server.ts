@@ -26,14 +26,14 @@ const server = createServer((request, response) => {
   if (request.method === "GET" && request.url === "/") sendPage(response, readCookie(request, "visitor") === null);
   else void answer(runtime, request, response);
 });
-const port = await listen(server, wantedPort);
-if (process.send === undefined) console.log(`The shop is open at http://127.0.0.1:${port}`);
-else process.send({ port });
-
 // The end: no new requests, then the runtime finishes what it has begun and closes the file.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop());
 // The process that started this one is gone: nobody would notice this one any more.
 process.once("disconnect", () => void stop());
+
+const port = await listen(server, wantedPort);
+if (process.send === undefined) console.log(`The shop is open at http://127.0.0.1:${port}`);
+else process.send({ port });
 
 async function stop(): Promise<void> {
   server.close();
@@ -46,7 +46,7 @@ async function openRuntime(): Promise<Runtime> {
   try {
     return await createRuntime({
       objects: [Cart, Counter, RateLimiter, Stock],
-      store: sqlite(file, { lockTimeout: "2s" }),
+      store: sqlite(file, { lockTimeout: "1s" }),
     });
   } catch (error) {
     if (!(error instanceof DurableObjectError)) throw error;

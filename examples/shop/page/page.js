@@ -41,6 +41,7 @@ async function send(path, body, headers) {
   try {
     return await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   } catch {
+    showGone();
     return null;
   }
 }
@@ -66,6 +67,10 @@ function show({ pid, uptimeMs, stock, cart, limit, count }, acknowledgedBefore) 
   put("total", rows.length > 0 ? euros(cart.totalCents) : "");
   element("checkout").disabled = rows.length === 0;
   put("receipt", cart.receipt === null ? "" : receiptText(cart.receipt, nameOf));
+}
+
+function showGone() {
+  put("status", "<span class='bad'>●</span> the server is gone, starting again …");
 }
 
 function showFigures(answered, found, lost) {
@@ -120,6 +125,6 @@ document.addEventListener("click", ({ target }) => {
 });
 
 for (;;) {
-  await refresh().catch(() => put("status", "<span class='bad'>●</span> the server is gone, starting again …"));
+  await refresh().catch(showGone);
   await sleep(300);
 }

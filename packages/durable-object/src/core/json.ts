@@ -46,6 +46,7 @@ export function isPlainObject(value: object): value is Record<string, unknown> {
 }
 
 function describe(value: unknown): string {
+  if (value instanceof Date && Number.isNaN(value.getTime())) return "the date is invalid";
   if (typeof value === "number") return `${value} is not a JSON number`;
   if (typeof value === "object" && value !== null) {
     const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
@@ -184,10 +185,15 @@ function countFields(value: Record<string, unknown> | null): number {
  * The value with everything that has a `toJSON` (dates, above all) in the form it takes in JSON. What does
  * not survive JSON otherwise is left for {@link copyJson} and {@link compareJson} to refuse.
  *
+ * @param path - how the value is called in the message
  * @throws {@link NotJson} for a cycle
  */
-export function resolveToJson(value: unknown): unknown {
-  return resolved(value, 0);
+export function resolveToJson(value: unknown, path: string): unknown {
+  try {
+    return resolved(value, 0);
+  } catch (error) {
+    throw error === refused ? new NotJson(path, `nested deeper than ${maxDepth} levels, or a cycle`) : error;
+  }
 }
 
 function hasToJson(value: object): value is { toJSON(key: string): unknown } {
@@ -196,7 +202,7 @@ function hasToJson(value: object): value is { toJSON(key: string): unknown } {
 
 function resolved(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (depth > maxDepth) throw new NotJson("value", `nested deeper than ${maxDepth} levels, or a cycle`);
+  if (depth > maxDepth) throw refused;
   // A date that is none would become null.
   if (value instanceof Date && Number.isNaN(value.getTime())) return value;
   if (hasToJson(value)) return value.toJSON("");

@@ -80,6 +80,19 @@ export interface DefinitionInput<Type extends string, Declared, HandlersType, Al
   readonly shutdownAfter?: Duration | "never";
 }
 
+/** A misspelt option would silently be its default. */
+const inputNames: ReadonlySet<string> = new Set<keyof DefinitionInput<string, unknown, unknown, unknown>>([
+  "type",
+  "state",
+  "handlers",
+  "alarms",
+  "version",
+  "migrate",
+  "afterLoad",
+  "hibernateAfter",
+  "shutdownAfter",
+]);
+
 /**
  * Declares a type of durable objects.
  *
@@ -110,6 +123,9 @@ export function defineObject<
     new DurableObjectError("INVALID_DEFINITION", `Object type ${JSON.stringify(type)}: ${problem}`);
   const wrongType = typeProblem(type);
   if (wrongType !== null) throw invalid(wrongType);
+  for (const name of Object.keys(input)) {
+    if (!inputNames.has(name)) throw invalid(`there is no option "${name}". There are ${[...inputNames].join(", ")}.`);
+  }
   const alarms = input.alarms ?? ({} as AlarmsType & AlarmHandlers<StateOf<Declared>>);
   checkFunctions("handler", input.handlers, invalid);
   checkFunctions("alarm", alarms, invalid);

@@ -294,7 +294,7 @@ class SchemaCodec implements StateCodec {
         throw new Unstorable(messageOf(error));
       }
     }
-    return resolveToJson(encoded);
+    return resolveToJson(encoded, "state");
   }
 }
 

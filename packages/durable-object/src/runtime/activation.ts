@@ -141,12 +141,16 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     }
     if (this.#phase !== "activating") return;
     this.#enter("active");
-    // What only reads need not wait for the turns before it.
+    this.#startReads();
+    this.#goOn();
+  }
+
+  /** What only reads waited for the object to be active, and not for the turns before it. */
+  #startReads(): void {
     for (const call of this.#mailbox?.reads() ?? []) {
       this.#mailbox?.remove(call);
       this.#startRead(call);
     }
-    this.#goOn();
   }
 
   async #runAfterLoad(operation: Operation): Promise<void> {
@@ -377,7 +381,10 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     if (turn !== null && turn.basis !== null && dropped.includes(turn.basis)) {
       this.#lose(turn, this.#runningCall, built);
     }
-    if (this.#phase === "deactivating") this.#enter("active");
+    if (this.#phase === "deactivating") {
+      this.#enter("active");
+      this.#startReads();
+    }
     for (const each of dropped) each.reject(each === write ? error : built, built);
     this.#goOn();
   }

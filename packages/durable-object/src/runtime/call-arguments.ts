@@ -22,7 +22,7 @@ export function copyArguments(call: Call, maxArgumentBytes: number): DurableObje
     if ((typeof arg === "number" && Number.isFinite(arg)) || typeof arg === "boolean" || arg === undefined) continue;
     try {
       // With a schema that can bring it back, a date may be sent: as text, which is how it would arrive.
-      const copy = copyJson(operation.schema === null ? arg : resolveToJson(arg), `args[${index}]`);
+      const copy = copyJson(operation.schema === null ? arg : resolveToJson(arg, `args[${index}]`), `args[${index}]`);
       copied ??= [...args];
       copied[index] = copy;
       bound += typeof arg === "string" ? arg.length * 6 : Infinity;

@@ -47,7 +47,7 @@ export function chainProblem(
   const path = [...chain, `${formatAddress(address)}.${operation.name}`].join(" → ");
   const what = cycle
     ? `would wait for itself: ${path}. Return first and call later, or make one of them a read()`
-    : `is the ${chain.length + 1}th in a chain of calls, and at most ${longestChain} are allowed: ${path}`;
+    : `makes the chain of calls longer than ${longestChain}: ${path}`;
   return new DurableObjectError("CALL_CYCLE", `${formatAddress(address)}: the call ${operation.name} ${what}.`, {
     address,
   });

@@ -181,6 +181,7 @@ export class Committer {
         if (error instanceof StoreFailure && error.kind !== "retry") {
           return error.kind === "lost" && attempt > 0 ? maybeApplied(error) : error;
         }
+        if (!this.#isSending) return null;
         for (const { pending } of batch) pending.inDoubt = true;
         const message = `Commit ${commit.number} of ${batch.length} objects is in doubt and is sent again: ${messageOf(error)}`;
         publishWarning({ warning: "commit-in-doubt", message, cause: error });

@@ -32,11 +32,12 @@ export class DefinitionTable {
     const name = typeof definition === "string" ? definition : definition?.type;
     const known = this.#types.get(name);
     if (known !== undefined && (typeof definition === "string" || known.type.definition === definition)) return known;
-    const what =
+    throw new DurableObjectError(
+      "UNKNOWN_TYPE",
       known === undefined
-        ? `The runtime does not know the object type ${JSON.stringify(name)}: it knows ${[...this.#types.keys()].join(", ") || "none"}.`
-        : `The runtime knows another definition of the object type ${JSON.stringify(name)}.`;
-    throw new DurableObjectError("UNKNOWN_TYPE", `${what} Add the definition to createRuntime({ objects }).`);
+        ? `The runtime does not know the object type ${JSON.stringify(name)}: it knows ${[...this.#types.keys()].join(", ") || "none"}. Add the definition to createRuntime({ objects }).`
+        : `The runtime has another definition of the object type ${JSON.stringify(name)} than this one. Pass the one that createRuntime was given: is its module loaded twice?`,
+    );
   }
 }
 

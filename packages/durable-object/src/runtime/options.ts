@@ -62,6 +62,21 @@ export interface ResolvedOptions {
   readonly environment: Environment;
 }
 
+/** A misspelt option would silently be its default. */
+const optionNames: ReadonlySet<string> = new Set<keyof RuntimeOptions>([
+  "objects",
+  "store",
+  "callTimeout",
+  "stopTimeout",
+  "maxActive",
+  "mailboxLimit",
+  "maxPendingCalls",
+  "maxStateBytes",
+  "maxArgumentBytes",
+  "freezeState",
+  "environment",
+]);
+
 function invalid(problem: string): DurableObjectError {
   return new DurableObjectError("INVALID_OPTION", `createRuntime: ${problem}`);
 }
@@ -95,6 +110,10 @@ function retryPolicy(retry: AlarmRetry | undefined): RetryPolicy {
  * @throws {@link DurableObjectError} `INVALID_OPTION`
  */
 export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
+  for (const name of Object.keys(options)) {
+    if (!optionNames.has(name))
+      throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
+  }
   const { store } = options;
   const objects: readonly AnyDefinition[] = options.objects;
   if (!Array.isArray(objects as unknown)) throw invalid("objects must be a list of definitions made by defineObject.");

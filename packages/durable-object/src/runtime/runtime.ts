@@ -369,7 +369,7 @@ export class Runtime implements AsyncDisposable {
         this.#phase === "running" || this.#phase === "lost"
           ? error
           : ({ code: "RUNTIME_STOPPED", message: "the runtime has stopped." } as const);
-      throw new DurableObjectError(code, `${what}: ${message}`, { cause: error });
+      throw new DurableObjectError(code, `${what}: ${message}`, { cause: error, outcome: "not-applied" });
     }
   }
 }

@@ -16,14 +16,14 @@ export function textOf(file: string): string {
 }
 
 /** A table of a page: one record per row, from the head of each column to the cell. */
-export interface Table {
+interface Table {
   /** The heading it stands under. */
   readonly heading: string;
   readonly rows: readonly Readonly<Record<string, string>>[];
 }
 
 /** All tables of a page. */
-export function tablesOf(file: string): Table[] {
+function tablesOf(file: string): Table[] {
   const tables: { heading: string; rows: Record<string, string>[] }[] = [];
   let heading = "";
   let columns: readonly string[] | null = null;
@@ -60,7 +60,7 @@ export function codeIn(text: string | undefined): string[] {
 }
 
 /** A field of an interface. */
-export interface Field {
+interface Field {
   readonly name: string;
   readonly optional: boolean;
 }

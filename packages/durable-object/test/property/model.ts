@@ -5,7 +5,7 @@
 
 import { DurableObjectError } from "../../src/index.ts";
 import type { Faults } from "./controlled-store.ts";
-import { emptyLog, type History, type Ledger, type LogState, type Sighting } from "./ledger.ts";
+import { emptyLog, type Ledger, type Sighting } from "./ledger.ts";
 import type { Entry } from "./objects.ts";
 import type { VirtualWorld } from "./virtual-world.ts";
 
@@ -151,14 +151,17 @@ export class Model {
     this.#told.add(told);
     const durable = versions.findIndex((state) => state >= count);
     if (!isNew || durable === -1) {
-      this.#world.violate(`${whatOf(attempt)} was told ${count}, which is ${isNew ? "not durable" : "not new"} at ${revision}`);
+      this.#world.violate(
+        `${whatOf(attempt)} was told ${count}, which is ${isNew ? "not durable" : "not new"} at ${revision}`,
+      );
     }
     this.#raise(attempt, durable);
   }
 
   #checkTotal(attempt: Attempt, total: number): void {
     const revision = this.#ledger.tally(attempt.name).find(attempt.floor, (state) => state === total);
-    if (revision === null) this.#world.violate(`${whatOf(attempt)} saw ${total}: not durable, or older than what was known`);
+    if (revision === null)
+      this.#world.violate(`${whatOf(attempt)} saw ${total}: not durable, or older than what was known`);
     this.#raise(attempt, revision);
   }
 
@@ -227,127 +230,6 @@ export class Model {
   #raise({ name }: Attempt, revision: number | null): void {
     if (revision !== null) this.#floors.set(name, Math.max(revision, this.#floors.get(name) ?? 0));
   }
-
-  /** Everything that can only be said at the end. */
-  finish(): void {
-    for (const [name, history] of this.#ledger.logs) this.#checkLog(name, history);
-    for (const [name, history] of this.#ledger.tallies) this.#checkTally(name, history);
-  }
-
-  #checkLog(name: string, history: History<LogState>): void {
-    const attempts = this.attempts.filter((attempt) => attempt.name === name);
-    this.#checkGrowth(name, history);
-    const deleting = attempts.filter(({ effect, answer }) => effect === "delete" && answer !== "not-applied");
-    if (history.deletions.size > deleting.length) {
-      this.#world.violate(`${name} was deleted ${history.deletions.size} times, and at most ${deleting.length} times asked`);
-    }
-    const places = placesOf(history);
-    const appends = attempts.filter(({ effect }) => effect === "append" || effect === "never");
-    for (const [entry, found] of places) {
-      if (entry.startsWith("stranger")) continue;
-      const mine = appends.filter((attempt) => attempt.entry === entry);
-      if (mine.every(({ answer, effect }) => answer === "not-applied" || effect === "never")) {
-        this.#world.violate(`${entry} of ${name} was reported as not applied, and is there`);
-      }
-      if (found.length > mine.length) this.#world.violate(`${entry} of ${name} is there ${found.length} times`);
-    }
-    this.#checkOrder(name, appends, places, history.deletions.size > 0);
-  }
-
-  /** Every version continues the one before, and no entry is there twice in one life of the object. */
-  #checkGrowth(name: string, { versions, deletions }: History<LogState>): void {
-    versions.forEach((version, revision) => {
-      const before = versions[revision - 1];
-      if (before === undefined || deletions.has(revision)) return;
-      const continues = before.log.every((entry, index) => version.log[index] === entry);
-      const isSame = before.born === null || version.born === before.born;
-      if (!continues || !isSame) this.#world.violate(`revision ${revision} of ${name} does not continue the one before`);
-      if (new Set(version.log).size < version.log.length) {
-        this.#world.violate(`revision ${revision} of ${name} has an entry twice: ${version.log.join(" ")}`);
-      }
-    });
-  }
-
-  /** Entries stand in the order of real time, and those of one runtime in the order of calls. */
-  #checkOrder(name: string, appends: readonly Attempt[], places: Places, wasDeleted: boolean): void {
-    const operations = operationsOf(appends, places, wasDeleted);
-    for (const first of operations) {
-      for (const second of operations) {
-        if (first.place <= second.place) continue;
-        if (first.acknowledged < second.invoked) {
-          this.#world.violate(`${second.entry} of ${name} was called after ${first.entry} was acknowledged, and stands before it`);
-        }
-        if (first.onlyLife !== null && first.onlyLife === second.onlyLife && first.invoked < second.invoked) {
-          this.#world.violate(`${second.entry} of ${name} overtook ${first.entry}`);
-        }
-      }
-    }
-  }
-
-  #checkTally(name: string, history: History<number>): void {
-    const adds = this.attempts.filter((attempt) => attempt.name === name && attempt.effect === "add");
-    const acknowledged = adds.filter(({ answer }) => answer === "acknowledged").length;
-    const possible = adds.filter(({ answer }) => answer !== "not-applied").length;
-    if (history.last < acknowledged || history.last > possible) {
-      this.#world.violate(`${name} is ${history.last}: ${acknowledged} adds were acknowledged, at most ${possible} applied`);
-    }
-  }
-}
-
-/** Where entries stand: more than one place only for what was called again after a deletion. */
-type Places = ReadonlyMap<string, readonly number[]>;
-
-/** An entry that stands in one place, with all attempts to get it there. */
-interface Operation {
-  readonly entry: string;
-  readonly place: number;
-  /** When it was called first, and when it was acknowledged first. */
-  readonly invoked: number;
-  readonly acknowledged: number;
-  /** The life of its attempt, if there was only one. */
-  readonly onlyLife: number | null;
-}
-
-function operationsOf(
-  appends: readonly Attempt[],
-  places: Places,
-  wasDeleted: boolean,
-): readonly Operation[] {
-  const operations: Operation[] = [];
-  for (const [entry, [place, ...others]] of places) {
-    const attempts = appends.filter((attempt) => attempt.entry === entry);
-    const [first, ...repeats] = attempts;
-    if (first === undefined || place === undefined || others.length > 0) continue;
-    // A deletion takes the idempotency records with it: a repetition is a new operation then.
-    if (repeats.length > 0 && wasDeleted) continue;
-    const answers = attempts.map(({ answer, answered }) => (answer === "acknowledged" ? answered : Infinity));
-    operations.push({
-      entry,
-      place,
-      invoked: first.invoked,
-      acknowledged: Math.min(...answers),
-      onlyLife: repeats.length === 0 ? first.life : null,
-    });
-  }
-  return operations;
-}
-
-/** Where an entry stands: its place among all entries that ever were, once for each life of the object. */
-function placesOf({ versions, deletions }: History<LogState>): Places {
-  const places = new Map<string, number[]>();
-  let before = 0;
-  let seen = 0;
-  versions.forEach(({ log }, revision) => {
-    if (deletions.has(revision)) {
-      before += seen;
-      seen = 0;
-    }
-    for (; seen < log.length; seen++) {
-      const entry = log[seen] as string;
-      places.set(entry, [...(places.get(entry) ?? []), before + seen]);
-    }
-  });
-  return places;
 }
 
 function seenByCrash({ method }: Attempt, { code, cause }: DurableObjectError): unknown {

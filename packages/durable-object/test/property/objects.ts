@@ -33,7 +33,6 @@ export interface Entry {
   readonly index: number;
 }
 
-
 function entryOf(state: LogState): Entry {
   return { born: state.born ?? "", index: state.log.length - 1 };
 }
@@ -127,8 +126,7 @@ export function defineObjects(witness: Witness) {
       spoil: ({ state }, entry: string) =>
         reply(null, { ...appended(state, entry), born: Number.NaN as unknown as string }),
       /** A state that is too large, which only shows when it is written. */
-      bloat: ({ state }, entry: string) => 
-        reply(null, appended(appended(state, entry), "x".repeat(maxStateBytes))),
+      bloat: ({ state }, entry: string) => reply(null, appended(appended(state, entry), "x".repeat(maxStateBytes))),
       vanish: ({ state }) => reply(sightingOf(state), state, destroy()),
     },
   });

@@ -5,37 +5,15 @@
  * next. In the end everything is healed, comes to rest, and is compared with what the store holds.
  */
 
-import { createRuntime, type Address, type Runtime } from "../../src/index.ts";
+import { createRuntime, type Runtime } from "../../src/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { ControlledStore, Faults } from "./controlled-store.ts";
+import { compareWithStore, FinalCheck } from "./final-check.ts";
 import { Ledger, type LogState, type Sighting } from "./ledger.ts";
-import { Model, type CallEffect } from "./model.ts";
+import { Model } from "./model.ts";
 import { defineObjects, maxStateBytes, type TurnPlace, type Witness } from "./objects.ts";
-import type { LogMethod, RuntimeMethod, Setup, Step, TallyMethod } from "./steps.ts";
+import { effects, type LogMethod, type RuntimeMethod, type Setup, type Step } from "./steps.ts";
 import { VirtualWorld } from "./virtual-world.ts";
-
-const effects: Readonly<Record<LogMethod | TallyMethod | RuntimeMethod, CallEffect>> = {
-  append: "append",
-  appendSlowly: "append",
-  appendWithTally: "append",
-  appendAndTell: "append",
-  size: "see",
-  look: "see",
-  lookSlowly: "see",
-  refuse: "never",
-  refuseSlowly: "never",
-  crash: "never",
-  spoil: "never",
-  bloat: "never",
-  vanish: "delete",
-  add: "add",
-  total: "total",
-  activate: "idle",
-  deactivate: "idle",
-  delete: "delete",
-  peek: "see",
-  list: "idle",
-};
 
 interface Life {
   readonly number: number;
@@ -80,6 +58,8 @@ export class Simulation {
 
   /** Runs everything. Throws at the first promise that is broken. */
   async run(): Promise<void> {
+    const unhandled = (reason: unknown): void => this.#world.violate(`unhandled rejection: ${String(reason)}`);
+    process.on("unhandledRejection", unhandled);
     try {
       for (const step of this.#setup.steps) {
         await this.#take(step);
@@ -87,10 +67,11 @@ export class Simulation {
         this.#judge();
       }
       await this.#comeToRest();
-      this.#model.finish();
+      new FinalCheck(this.#model.attempts, this.#ledger, (broken) => this.#world.violate(broken)).run();
       this.#judge();
     } finally {
-      await this.#end();
+      await this.#crash();
+      process.off("unhandledRejection", unhandled);
     }
   }
 
@@ -139,7 +120,7 @@ export class Simulation {
         this.#faults.heal();
         break;
       case "stop":
-        this.#stop(await this.#alive());
+        void this.#stop(await this.#alive());
         break;
       case "crash":
         await this.#crash();
@@ -190,7 +171,9 @@ export class Simulation {
       case "peek":
         this.#model.follow(
           start,
-          runtime.peek(Log, id).then((state): Sighting => ({ born: state?.born ?? null, length: state?.log.length ?? 0 })),
+          runtime
+            .peek(Log, id)
+            .then((state): Sighting => ({ born: state?.born ?? null, length: state?.log.length ?? 0 })),
         );
         break;
       case "list":
@@ -287,7 +270,7 @@ export class Simulation {
     await this.#settleFor(100);
     if (this.#model.open(last.number).length > 0) this.#world.violate("a healthy runtime does not answer");
     await this.#stopped(last);
-    await this.#compareWithStore();
+    await this.#audit();
   }
 
   async #stopAndReplace(life: Life): Promise<Life> {
@@ -314,32 +297,14 @@ export class Simulation {
     }
   }
 
-  async #compareWithStore(): Promise<void> {
-    const environment = this.#world.environment(0);
-    const store = await this.#inner.open({ environment, node: "auditor" });
+  /** What the store holds, without a runtime. */
+  async #audit(): Promise<void> {
+    const store = await this.#inner.open({ environment: this.#world.environment(0), node: "auditor" });
     try {
-      for (const type of ["log", "tally"]) {
-        for (const id of this.#ids) {
-          const address: Address = { tenant: "", type, id };
-          const [stored] = await store.load([address]);
-          const found = { revision: stored?.revision ?? 0, state: parsed(stored?.state ?? null) };
-          const expected = this.#ledger.expected(address);
-          if (JSON.stringify(found) !== JSON.stringify(expected)) {
-            this.#world.violate(`${type}/${id}: stored is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
-          }
-        }
-      }
+      const addresses = ["log", "tally"].flatMap((type) => this.#ids.map((id) => ({ tenant: "", type, id })));
+      await compareWithStore(store, this.#ledger, addresses, (broken) => this.#world.violate(broken));
     } finally {
       await store.close();
     }
   }
-
-  /** Leaves nothing open, whatever happened. */
-  async #end(): Promise<void> {
-    await this.#crash();
-  }
-}
-
-function parsed(text: string | null): unknown {
-  return text === null ? null : (JSON.parse(text) as unknown);
 }

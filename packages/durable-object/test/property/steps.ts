@@ -1,7 +1,8 @@
 /** The steps a run is made of, as plain values, so that a failing run can be printed, replayed and shrunk. */
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { CommitFate } from "./controlled-store.ts";
+import type { CallEffect } from "./model.ts";
 
 /** The methods of a log that a caller may call. */
 const logMethods = [
@@ -26,6 +27,30 @@ export type TallyMethod = (typeof tallyMethods)[number];
 
 const runtimeMethods = ["activate", "deactivate", "delete", "peek", "list"] as const;
 export type RuntimeMethod = (typeof runtimeMethods)[number];
+
+/** What the model has to know of each method. */
+export const effects: Readonly<Record<LogMethod | TallyMethod | RuntimeMethod, CallEffect>> = {
+  append: "append",
+  appendSlowly: "append",
+  appendWithTally: "append",
+  appendAndTell: "append",
+  size: "see",
+  look: "see",
+  lookSlowly: "see",
+  refuse: "never",
+  refuseSlowly: "never",
+  crash: "never",
+  spoil: "never",
+  bloat: "never",
+  vanish: "delete",
+  add: "add",
+  total: "total",
+  activate: "idle",
+  deactivate: "idle",
+  delete: "delete",
+  peek: "see",
+  list: "idle",
+};
 
 /** One thing that happens. Picks are taken modulo what there is to pick from. */
 export type Step =
@@ -82,7 +107,10 @@ const method = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...tallyMethods) },
 );
 
-const timeoutMs = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(20, 200) });
+const timeoutMs = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.constantFrom(20, 200) },
+);
 
 const ms = fc.constantFrom(5, 20, 60, 300, 300, 1_500, 1_500, 5_500, 5_500, 30_000);
 

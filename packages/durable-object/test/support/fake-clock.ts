@@ -56,9 +56,11 @@ export class FakeClock {
       this.#elapsedMs = Math.max(this.#elapsedMs, timer.dueMs);
       this.#timers.delete(timer);
       timer.callback();
-      await settled();
+      await macrotask();
+      await macrotask();
     }
     this.#elapsedMs = untilMs;
+    await settled();
   }
 
   /** Sets the wall clock to another time, as an administrator or NTP does. Monotonic time stays. */

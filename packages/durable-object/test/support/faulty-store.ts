@@ -43,6 +43,8 @@ export class FaultyStore implements ObjectStore {
   readonly sent: CommitBatch[] = [];
   /** Every batch that the real store has answered. */
   readonly applied: CommitBatch[] = [];
+  /** How many records sweeps have forgotten. */
+  forgotten = 0;
   /** How many requests to load there were. */
   loads = 0;
   readonly #inner: ObjectStore;
@@ -186,7 +188,11 @@ export class FaultyStore implements ObjectStore {
       },
       listAlarms: (address) => inner.listAlarms(address),
       listObjects: (query) => inner.listObjects(query),
-      sweep: (sweep) => inner.sweep(sweep),
+      sweep: async (sweep) => {
+        const forgotten = await inner.sweep(sweep);
+        this.forgotten += forgotten;
+        return forgotten;
+      },
       close: () => inner.close(),
     };
   }
