@@ -350,6 +350,7 @@ export class Runtime implements AsyncDisposable {
         outcome: failure.maybeApplied ? "unknown" : "not-applied",
       });
     publishWarning({ warning: "store-lost", message: failure.message, cause: failure });
+    void this.#scheduler.stop();
     this.#router.close(lost, false);
     this.#abandonAll(lost, inFlight);
   }
