@@ -12,7 +12,7 @@ export type When = Duration | Date;
 /** How an alarm is set. */
 export interface ScheduleOptions {
   /** Handed to the alarm's handler. Must survive JSON. */
-  readonly payload?: JsonValue;
+  readonly payload?: JsonValue | undefined;
 }
 
 /** Sets the alarm `name`, replacing an earlier setting of the same name. */

@@ -81,6 +81,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   lost: DurableObjectError | null = null;
   over = false;
   readonly #object: TurnObject;
+  #now: number | null = null;
   #controller: AbortController | null = null;
   #aborted: DurableObjectError | null = null;
   #get: Context<unknown>["get"] | null = null;
@@ -115,6 +116,10 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   get type(): string {
     return this.#object.address.type;
+  }
+
+  get now(): number {
+    return (this.#now ??= this.#object.host.environment.now());
   }
 
   get address(): Address {
@@ -266,7 +271,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   #checkedEffect(effect: Effect): TurnEffect {
     if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
-    return checkEffect(effect, this.#object.type.alarmNames, this.#object.host.environment.now());
+    return checkEffect(effect, this.#object.type.alarmNames, this.now);
   }
 
   #notJson(problem: NotJson): Conclusion {
