@@ -30,9 +30,10 @@ export function announce(shop: ShopProcess, wantedPort: number, file: string, fo
   say(`  data   ${file}   ${dim(describe(found))}`, "");
 }
 
-function describe({ counters, counted, carts, orders }: ShopSummary): string {
-  if (counters + carts === 0) return "new, nothing in it yet";
-  return `found in it: ${grouped(counted)} counted writes, ${some(carts, "cart")}, ${some(orders, "order")}`;
+function describe({ counted, carts, orders }: ShopSummary): string {
+  const parts = [some(counted, "counted write"), some(carts, "cart"), some(orders, "order")];
+  const found = parts.filter((part) => !part.startsWith("0 ")).join(", ");
+  return found === "" ? "new, nothing in it yet" : `found in it: ${found}`;
 }
 
 function some(count: number, noun: string): string {

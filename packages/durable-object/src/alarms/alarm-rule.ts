@@ -14,7 +14,11 @@ export interface AlarmRule {
   readonly cron?: string;
   readonly timeZone?: string;
   readonly misfire?: MisfirePolicy;
-  readonly retry?: { readonly attempts?: number; readonly backoff?: Duration; readonly maxBackoff?: Duration };
+  readonly retry?: {
+    readonly attempts?: number | undefined;
+    readonly backoff?: Duration | undefined;
+    readonly maxBackoff?: Duration | undefined;
+  };
 }
 
 /** How often a failing alarm is tried, and how long it waits, in ms. */

@@ -65,19 +65,19 @@ export interface DefinitionInput<Type extends string, Declared, HandlersType, Al
   /** Defaults for every field, or a Standard Schema that gives them. */
   readonly state: Declared;
   readonly handlers: HandlersType & Handlers<StateOf<Declared>>;
-  readonly alarms?: AlarmsType & AlarmHandlers<StateOf<Declared>>;
+  readonly alarms?: (AlarmsType & AlarmHandlers<StateOf<Declared>>) | undefined;
   /** The version of the state's shape, from 1. */
-  readonly version?: number;
+  readonly version?: number | undefined;
   /** One step for every version before this one. */
-  readonly migrate?: Migrations;
+  readonly migrate?: Migrations | undefined;
   /** Runs once per activation, before the first call. */
-  readonly afterLoad?: (
-    context: Context<StateOf<Declared>>,
-  ) => Awaitable<NoReply<StateOf<Declared>, string> | Fail<unknown>>;
+  readonly afterLoad?:
+    | ((context: Context<StateOf<Declared>>) => Awaitable<NoReply<StateOf<Declared>, string> | Fail<unknown>>)
+    | undefined;
   /** Idle time until the live state is replaced by text. Default `"5m"`. */
-  readonly hibernateAfter?: Duration | "never";
+  readonly hibernateAfter?: Duration | "never" | undefined;
   /** Idle time until the object leaves memory. Default `"never"`. */
-  readonly shutdownAfter?: Duration | "never";
+  readonly shutdownAfter?: Duration | "never" | undefined;
 }
 
 /** A misspelt option would silently be its default. */

@@ -15,29 +15,29 @@ export type MisfirePolicy = "once" | "skip" | "all";
 /** How often a failing alarm is tried, and how long it waits in between. */
 export interface AlarmRetry {
   /** How often it is started at most, the first time included. Default 12. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** The wait after the first failure; it doubles with every further one. Default `"2s"`. */
-  readonly backoff?: Duration;
+  readonly backoff?: Duration | undefined;
   /** The longest wait. Default `"1h"`. */
-  readonly maxBackoff?: Duration;
+  readonly maxBackoff?: Duration | undefined;
 }
 
 /** How an alarm is set. */
 export interface ScheduleOptions {
   /** Handed to the alarm's handler. Must survive JSON. */
-  readonly payload?: JsonValue;
+  readonly payload?: JsonValue | undefined;
   /** Fires again and again, this long after it was due. */
-  readonly every?: Duration;
+  readonly every?: Duration | undefined;
   /** Fires again and again, by a cron pattern of five or six fields (with seconds). */
-  readonly cron?: string;
+  readonly cron?: string | undefined;
   /** The IANA time zone of `cron`. Default `"UTC"`. */
-  readonly timeZone?: string;
+  readonly timeZone?: string | undefined;
   /**
    * Occurrences that were missed while nothing ran: `"once"` (default) fires once for all of them, `"skip"`
    * fires none, `"all"` fires each.
    */
-  readonly misfire?: MisfirePolicy;
-  readonly retry?: AlarmRetry;
+  readonly misfire?: MisfirePolicy | undefined;
+  readonly retry?: AlarmRetry | undefined;
 }
 
 /** The options of an alarm that has no time of its own: the first occurrence of its pattern. */

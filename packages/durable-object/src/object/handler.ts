@@ -21,13 +21,19 @@ export interface Context<State> {
   /** The empty string is the default tenant. */
   readonly tenant: string;
   readonly type: string;
+  /** The time of this turn, in ms since 1970: the same however often it is asked for, and virtual in tests. */
+  readonly now: number;
   /** Aborts at the deadline of the call, and when the object is lost. */
   readonly signal: AbortSignal;
   /**
    * A stub on another object of the same tenant. Calls through it carry the chain of calls, so that a
    * cycle is an error at once and not a deadlock, and end when this call's deadline does.
    */
-  get<Definition extends AnyDefinition>(definition: Definition, id: string, options?: StubOptions): Stub<Definition>;
+  readonly get: <Definition extends AnyDefinition>(
+    definition: Definition,
+    id: string,
+    options?: StubOptions,
+  ) => Stub<Definition>;
 }
 
 /** What an alarm's handler knows. */

@@ -10,13 +10,13 @@ import type { Fail, NoReply, Reply } from "./outcome.ts";
 /** How the calls of a stub are made. */
 export interface StubOptions {
   /** Separates customers: the same id under two tenants is two objects. Default: the empty string. */
-  readonly tenant?: string;
+  readonly tenant?: string | undefined;
   /** How long a call may take, waiting included; `"never"` for no limit. Default: the runtime's, 5 s. */
-  readonly timeout?: Duration | "never";
+  readonly timeout?: Duration | "never" | undefined;
   /** The same key again gets the recorded reply of the first call; nothing is applied twice in 24 h. */
-  readonly idempotencyKey?: string;
+  readonly idempotencyKey?: string | undefined;
   /** Gives up waiting when it aborts. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An alarm that is set. */

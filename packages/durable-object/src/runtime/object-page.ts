@@ -7,15 +7,15 @@ import type { ObjectListing, OpenObjectStore } from "../ports/object-store.ts";
 /** Which tenant an operation is about. */
 export interface TenantOption {
   /** Default: the empty string. */
-  readonly tenant?: string;
+  readonly tenant?: string | undefined;
 }
 
 /** Which page of a list to get. */
 export interface ListOptions extends TenantOption {
   /** At most this many objects, 1 to 1,000. Default 100. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Continues after this id: the `next` of the page before. */
-  readonly after?: string;
+  readonly after?: string | undefined;
 }
 
 /** An object in a list. */

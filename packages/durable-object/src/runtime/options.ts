@@ -18,30 +18,30 @@ export interface RuntimeOptions {
   /** Where they are kept: `sqlite(path)`, `memory()`. */
   readonly store: ObjectStore;
   /** How long a call may take, waiting included. Default `"5s"`. */
-  readonly callTimeout?: Duration | "never";
+  readonly callTimeout?: Duration | "never" | undefined;
   /** How long `stop()` lets turns finish. Default `"25s"`. */
-  readonly stopTimeout?: Duration;
+  readonly stopTimeout?: Duration | undefined;
   /** How many objects may be in memory before idle ones leave, the least recently used first. Default 1,000,000. */
-  readonly maxActive?: number;
+  readonly maxActive?: number | undefined;
   /** How many calls may wait for one object. Default 1,024. */
-  readonly mailboxLimit?: number;
+  readonly mailboxLimit?: number | undefined;
   /** How many calls may be under way in this process. Default 20,000. */
-  readonly maxPendingCalls?: number;
+  readonly maxPendingCalls?: number | undefined;
   /** The largest state, in bytes of JSON. Default 4 MiB. */
-  readonly maxStateBytes?: number;
+  readonly maxStateBytes?: number | undefined;
   /** The largest arguments of one call, in bytes of JSON. Default 1 MiB. */
-  readonly maxArgumentBytes?: number;
+  readonly maxArgumentBytes?: number | undefined;
   /**
    * Whether states are frozen, so that a handler that changes its state in place fails at once. Costs a walk over
    * what changed. Default: true, unless `NODE_ENV` is `production`.
    */
-  readonly freezeState?: boolean;
+  readonly freezeState?: boolean | undefined;
   /** Finds the alarms that are due. Default: `polling()`. */
-  readonly scheduler?: Scheduler;
+  readonly scheduler?: Scheduler | undefined;
   /** How failing alarms are retried, where they do not say: 12 attempts, after 2 s, 4 s, … at most 1 h. */
-  readonly alarmRetry?: AlarmRetry;
+  readonly alarmRetry?: AlarmRetry | undefined;
   /** Time and chance. Default: the system's. */
-  readonly environment?: Environment;
+  readonly environment?: Environment | undefined;
 }
 
 /** The options with every default filled in. */
@@ -74,6 +74,8 @@ const optionNames: ReadonlySet<string> = new Set<keyof RuntimeOptions>([
   "maxStateBytes",
   "maxArgumentBytes",
   "freezeState",
+  "scheduler",
+  "alarmRetry",
   "environment",
 ]);
 

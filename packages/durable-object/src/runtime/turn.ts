@@ -83,6 +83,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   over = false;
   readonly #object: TurnObject;
   readonly #firing: Firing | null;
+  #now: number | null = null;
   #controller: AbortController | null = null;
   #aborted: DurableObjectError | null = null;
   #get: Context<unknown>["get"] | null = null;
@@ -119,6 +120,10 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   get type(): string {
     return this.#object.address.type;
+  }
+
+  get now(): number {
+    return (this.#now ??= this.#object.host.environment.now());
   }
 
   get address(): Address {
@@ -289,7 +294,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   #checkedEffect(effect: Effect): TurnEffect {
     if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
-    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now());
+    return checkEffect(effect, this.#object.type.alarms, this.now);
   }
 
   #notJson(problem: NotJson): Conclusion {

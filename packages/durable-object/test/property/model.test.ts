@@ -43,7 +43,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const file = sqlite(join(directory, "runs.db"), { synchronous: "normal" });
 
 const stores: readonly { readonly name: string; readonly runs: number; readonly open: () => ObjectStore }[] = [
-  { name: "memory", runs: 1_000, open: memory },
+  { name: "memory", runs: 1_500, open: memory },
   { name: "sqlite", runs: 250, open: () => file },
 ];
 

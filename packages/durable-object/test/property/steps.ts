@@ -95,15 +95,15 @@ const often = (weight: number, method: LogMethod): fc.WeightedArbitrary<LogMetho
 const logMethod = fc.oneof(
   often(30, "append"),
   often(10, "appendSlowly"),
-  often(5, "appendWithTally"),
+  often(10, "appendWithTally"),
   often(8, "appendAndTell"),
-  often(1, "bloat"),
+  often(4, "bloat"),
   often(1, "vanish"),
   { weight: 20, arbitrary: fc.constantFrom(...logMethods.filter((name) => name !== "bloat" && name !== "vanish")) },
 );
 
 const method = fc.oneof(
-  { weight: 6, arbitrary: logMethod },
+  { weight: 5, arbitrary: logMethod },
   { weight: 1, arbitrary: fc.constantFrom(...tallyMethods) },
 );
 

@@ -92,7 +92,7 @@ onEveryStore("rollback", (stores) => {
     await settled();
     held.release();
     expect(await first).toBe("STORE_FULL");
-    expect(await refusal).toBe("STORE_FULL");
+    expect(await refusal).toBe("COMMIT_FAILED");
     expect(await codeOf(counter.refuse())).toBe("HANDLER_FAILED");
   });
 
