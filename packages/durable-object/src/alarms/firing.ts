@@ -7,26 +7,27 @@
  * cancelled, or deleted with its object: then its handler does not start.
  */
 
-import type { AddressedAlarm, AlarmChange } from "../ports/object-store.ts";
+import type { AddressedAlarm, AlarmChange, AlarmStatus } from "../ports/object-store.ts";
 import { nextOccurrence, resolveRetry, type AlarmRule, type RetryPolicy } from "./alarm-rule.ts";
 
 /** One due alarm on its way to its object. */
 export class Firing {
   readonly alarm: AddressedAlarm;
   readonly rule: AlarmRule | null;
-  /** Attempts before this one. */
-  readonly attempts: number;
   /** Set when the alarm is not what it was when it was read: its handler must not start. */
   void = false;
 
-  /** Whether it may have been running when the process before this one died. */
-  readonly #suspect: boolean;
+  /** Set when what its handler returned could not be committed for a reason of its own. */
+  failure: string | null = null;
 
-  constructor(alarm: AddressedAlarm, suspect: boolean) {
+  constructor(alarm: AddressedAlarm) {
     this.alarm = alarm;
-    this.attempts = alarm.attempts;
-    this.#suspect = suspect;
     this.rule = alarm.rule === null ? null : (JSON.parse(alarm.rule) as AlarmRule);
+  }
+
+  /** Attempts before this one. */
+  get attempts(): number {
+    return this.alarm.attempts;
   }
 
   /** The same for every attempt of this firing, and for no other. */
@@ -37,24 +38,39 @@ export class Firing {
   }
 
   /** What is written instead of running the handler; null if it has to run. */
-  instead(nowMs: number, fallback: RetryPolicy): AlarmChange | null {
-    if (this.#suspect) return this.#interrupted(nowMs, fallback);
+  instead(nowMs: number, random: number, fallback: RetryPolicy): AlarmChange | null {
+    if (this.failure !== null) return this.failed(this.failure, nowMs, random, fallback);
+    if (this.#isExhausted(fallback)) {
+      return this.#attempted(this.attempts, "dead", nowMs, this.alarm.lastError ?? "it was started too often");
+    }
     return this.#isMissed(nowMs) ? this.handled(nowMs) : null;
+  }
+
+  /**
+   * Whether the deaths of processes have used up its attempts. One of them proves nothing, so an alarm that
+   * may be tried once is started again after it.
+   */
+  #isExhausted(fallback: RetryPolicy): boolean {
+    return this.attempts >= Math.max(2, this.#policy(fallback).attempts);
   }
 
   /** Whether the next occurrence is due as well, and the alarm is set to let missed ones go. */
   #isMissed(nowMs: number): boolean {
-    if (this.rule?.misfire !== "skip") return false;
-    const next = nextOccurrence(this.rule, this.alarm.dueAt, this.alarm.dueAt);
+    if (this.rule?.misfire !== "skip" || this.attempts > 0) return false;
+    const next = nextOccurrence(this.rule, this.alarm.scheduledAt, this.alarm.scheduledAt);
     return next !== null && next <= nowMs;
+  }
+
+  #policy(fallback: RetryPolicy): RetryPolicy {
+    return this.rule?.retry === undefined ? fallback : resolveRetry(this.rule.retry, fallback);
   }
 
   /** What becomes of the alarm when it was handled, or let go: its next occurrence, or its end. */
   handled(nowMs: number): AlarmChange {
-    const { name, generation, dueAt, payload, rule } = this.alarm;
+    const { name, generation, scheduledAt, payload, rule } = this.alarm;
     if (this.rule !== null) {
-      const after = this.rule.misfire === "all" ? dueAt : Math.max(dueAt, nowMs);
-      const next = nextOccurrence(this.rule, dueAt, after);
+      const after = this.rule.misfire === "all" ? scheduledAt : Math.max(scheduledAt, nowMs);
+      const next = nextOccurrence(this.rule, scheduledAt, after);
       if (next !== null) return { change: "set", name, dueAt: next, payload, rule };
     }
     return { change: "acknowledge", name, generation };
@@ -67,24 +83,15 @@ export class Firing {
    * @param random - in [0, 1)
    */
   failed(error: string, nowMs: number, random: number, fallback: RetryPolicy): AlarmChange {
-    const policy = this.rule?.retry === undefined ? fallback : resolveRetry(this.rule.retry, fallback);
+    const policy = this.#policy(fallback);
     const attempts = this.attempts + 1;
     const waitMs = Math.min(policy.backoffMs * 2 ** (attempts - 1), policy.maxBackoffMs) * (0.75 + random / 2);
-    return this.#attempted(attempts, policy, Math.ceil(nowMs + waitMs), error);
+    return this.#attempted(attempts, attempts >= policy.attempts ? "dead" : "set", nowMs + waitMs, error);
   }
 
-  /**
-   * That counts as an attempt, and is written before the handler starts again: one that kills its process
-   * is dead after its last attempt. Then it is due now.
-   */
-  #interrupted(nowMs: number, fallback: RetryPolicy): AlarmChange {
-    const policy = this.rule?.retry === undefined ? fallback : resolveRetry(this.rule.retry, fallback);
-    return this.#attempted(this.attempts + 1, policy, Math.ceil(nowMs), "the process died, perhaps while it ran");
-  }
-
-  #attempted(attempts: number, policy: RetryPolicy, dueAt: number, error: string): AlarmChange {
+  #attempted(attempts: number, status: AlarmStatus, dueAt: number, error: string): AlarmChange {
     const { name, generation } = this.alarm;
-    const status = attempts >= policy.attempts ? "dead" : "set";
-    return { change: "attempted", name, generation, dueAt, attempts, status, lastError: error.slice(0, 1_000) };
+    const lastError = error.slice(0, 1_000).toWellFormed();
+    return { change: "attempted", name, generation, dueAt: Math.ceil(dueAt), attempts, status, lastError };
   }
 }

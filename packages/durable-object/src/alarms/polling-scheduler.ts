@@ -89,9 +89,10 @@ class PollingScheduler implements RunningScheduler {
   }
 
   changed({ address, all, changes }: AlarmsChanged): void {
-    if (this.#phase === "stopped") return;
     if (this.#phase === "polling") this.#changedMeanwhile.add(objectKey(address));
     this.#queue.revoke(address, all ? null : changes.map(({ name }) => name));
+    // What was delivered before it stopped must not start either.
+    if (this.#phase === "stopped") return;
     let earliest = Infinity;
     for (const change of changes) {
       if ("dueAt" in change && !(change.change === "attempted" && change.status === "dead")) {
@@ -121,6 +122,12 @@ class PollingScheduler implements RunningScheduler {
     this.#timer = this.#host.environment.after(Math.max(0, Math.min(delay, longestSleepMs)), () => {
       this.#timer = null;
       if (this.#phase !== "idle") return;
+      if (this.#queue.waiting > 0) {
+        // Slow handlers must not keep the window small.
+        this.#window = Math.min(this.#window * 2, this.#options.concurrency);
+        this.#deliver();
+        return;
+      }
       // Woken early to see whether the clock was moved.
       if (this.#lookAt > this.#host.environment.now()) this.#sleep();
       else void this.#poll();

@@ -66,8 +66,6 @@ class MemoryObjectStore implements ObjectStore {
 
 class OpenMemoryObjectStore implements OpenObjectStore {
   readonly node: string;
-  /** What is in memory dies with its owner. */
-  readonly ownerDied = false;
   readonly #tables: MemoryTables;
   readonly #release: () => void;
   #closed = false;
@@ -146,7 +144,8 @@ class OpenMemoryObjectStore implements OpenObjectStore {
 
   async alarmTypes(): Promise<readonly string[]> {
     this.#assertOpen();
-    return [...new Set([...this.#tables.allAlarms()].map(({ address }) => address.type))].sort(compareUtf8);
+    const set = [...this.#tables.allAlarms()].filter(({ status }) => status === "set");
+    return [...new Set(set.map(({ address }) => address.type))].sort(compareUtf8);
   }
 
   async deadAlarms({ tenant, type, after, limit }: DeadAlarmsQuery): Promise<readonly AddressedAlarm[]> {

@@ -110,7 +110,10 @@ export interface CommitResult {
 /** An alarm as it is stored. */
 export interface StoredAlarm {
   readonly name: string;
+  /** When it is to fire, in ms since 1970: when it was set for, or later after a failure. */
   readonly dueAt: number;
+  /** When it was set for. */
+  readonly scheduledAt: number;
   readonly generation: number;
   readonly payload: string | null;
   readonly rule: string | null;
@@ -175,7 +178,9 @@ export interface ObjectStore {
   /** For telemetry: `"memory"`, `"sqlite"`, … */
   readonly name: string;
   /**
-   * Takes the right to write, and prepares the store (migrations included).
+   * Takes the right to write, and prepares the store (migrations included). Where the owner before did not
+   * close it, every alarm that is set and due counts one attempt more: it may have been running, and may be
+   * what its process died of.
    *
    * @throws {@link StoreFailure} with a code that starts with `STORE_`
    */
@@ -186,8 +191,6 @@ export interface ObjectStore {
 export interface OpenObjectStore {
   /** The number of the last batch that was applied under this ownership; the next one is one more. */
   readonly lastNumber: number;
-  /** Whether the owner before this one did not close the store: it may have died in the middle of something. */
-  readonly ownerDied: boolean;
   /** The stored objects, in the order of the addresses; null where nothing is stored. */
   load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]>;
   commit(batch: CommitBatch): Promise<CommitResult>;
@@ -202,7 +205,7 @@ export interface OpenObjectStore {
   nextDueAfter(types: readonly string[], after: number): Promise<number | null>;
   /** The tenants with an alarm of this type that is due by then. What it costs grows with the tenants. */
   dueTenants(type: string, dueBy: number): Promise<readonly string[]>;
-  /** All types that have alarms. What it costs grows with the types. */
+  /** All types that have alarms that are set. What it costs grows with the types. */
   alarmTypes(): Promise<readonly string[]>;
   deadAlarms(query: DeadAlarmsQuery): Promise<readonly AddressedAlarm[]>;
   /**

@@ -9,7 +9,19 @@ import type { Firing } from "../alarms/firing.ts";
 import type { Environment } from "../core/environment.ts";
 import type { AlarmChange } from "../ports/object-store.ts";
 import { alarmFirings, type AlarmContextMessage } from "../telemetry/channels.ts";
+import { noreply } from "../object/outcome.ts";
+import type { Operation } from "./operation.ts";
 import type { Conclusion, Turn } from "./turn.ts";
+
+/** What an alarm does whose handler the definition does not have (any more). */
+export const missingAlarmHandler: Operation = {
+  name: "alarm without a handler",
+  isRead: false,
+  isSystem: true,
+  schema: null,
+  pace: "sync",
+  run: () => noreply(),
+};
 
 /** What firing needs of the node. */
 export interface FiringHost {
@@ -20,7 +32,7 @@ export interface FiringHost {
 /** Runs the handler of an alarm. The conclusion is always one to be written, unless the turn is lost. */
 export function fire(turn: Turn, firing: Firing, host: FiringHost): Conclusion | Promise<Conclusion> {
   const { environment, alarmRetry } = host;
-  const instead = firing.instead(environment.now(), alarmRetry);
+  const instead = firing.instead(environment.now(), environment.random(), alarmRetry);
   if (instead !== null) return only(turn, instead);
   const context = begin(firing, environment);
   const settle = (conclusion: Conclusion): Conclusion => {

@@ -6,6 +6,7 @@
  * lost: the right to write is gone; every call is refused with the store's code until it is stopped.
  */
 
+import { missingAlarmHandler } from "./fire.ts";
 import { Firing } from "../alarms/firing.ts";
 import { formatAddress, type Address } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
@@ -22,18 +23,12 @@ import { Loader } from "./loader.ts";
 import { reviveState } from "./object-state.ts";
 import { listObjects, type ListOptions, type ObjectPage, type TenantOption } from "./object-page.ts";
 import { checkAddress, DefinitionTable } from "./definition-table.ts";
-import type { Operation } from "./operation.ts";
+import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { Sweeper } from "./sweeper.ts";
 import { watchStore } from "./watched-store.ts";
-import {
-  activateOperation,
-  alarmOperations,
-  deactivateOperation,
-  deleteOperation,
-  missingAlarmHandler,
-} from "./system-operations.ts";
+import { activateOperation, alarmOperations, deactivateOperation, deleteOperation } from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 
@@ -120,12 +115,11 @@ export class Runtime implements AsyncDisposable {
     };
     this.#sweeper = new Sweeper(table, store, environment, this.#types);
     this.#sweeper.start();
-    const openedAtMs = environment.now();
     this.#scheduler = options.scheduler.start({
       environment,
       store,
       types: [...this.#types].map(({ name }) => name),
-      deliver: (alarm) => this.#deliver(new Firing(alarm, store.ownerDied && alarm.dueAt <= openedAtMs)),
+      deliver: (alarm) => this.#deliver(new Firing(alarm)),
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
     });
   }
@@ -232,8 +226,18 @@ export class Runtime implements AsyncDisposable {
       publishWarning({ warning: "alarm-without-handler", message });
       operation = missingAlarmHandler;
     }
-    const over = this.#router.fire(type, operation, firing);
-    return { over, revoke: () => (firing.void = true) };
+    return { over: this.#fire(type, operation, firing), revoke: () => (firing.void = true) };
+  }
+
+  async #fire(type: ObjectType, operation: Operation, firing: Firing): Promise<void> {
+    try {
+      await this.#router.fire(type, operation, firing);
+    } catch (error) {
+      if (!isOwnFault(error)) throw error;
+      // What the handler returned can never be stored: that is a failure like a throw, and counts.
+      firing.failure = error.message;
+      await this.#router.fire(type, operation, firing);
+    }
   }
 
   /** Where an object is live, or null. */
@@ -373,6 +377,12 @@ export class Runtime implements AsyncDisposable {
       throw new DurableObjectError(code, `${what}: ${message}`, { cause: error, outcome: "not-applied" });
     }
   }
+}
+
+/** Whether a commit failed for what was in it, and would fail again. */
+function isOwnFault(error: unknown): error is DurableObjectError {
+  if (!(error instanceof DurableObjectError) || error.retryable) return false;
+  return ["STATE_TOO_LARGE", "INVALID_STATE", "COMMIT_FAILED"].includes(error.code);
 }
 
 function stopped(address: Address): DurableObjectError {

@@ -69,6 +69,3 @@ export const alarmOperations = {
       : reply(false);
   }),
 };
-
-/** What an alarm does whose handler the definition does not have (any more). */
-export const missingAlarmHandler = operation("alarm without a handler", "sync", () => noreply());

@@ -142,7 +142,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   }
 
   get scheduledAt(): Date | undefined {
-    return this.#firing === null ? undefined : new Date(this.#firing.alarm.dueAt);
+    return this.#firing === null ? undefined : new Date(this.#firing.alarm.scheduledAt);
   }
 
   get firingId(): string | undefined {

@@ -19,9 +19,6 @@ export function watchStore(store: OpenObjectStore, onLost: (failure: StoreFailur
     get lastNumber() {
       return store.lastNumber;
     },
-    get ownerDied() {
-      return store.ownerDied;
-    },
     commit: (batch) => store.commit(batch),
     load: (addresses) => watch(store.load(addresses)),
     findReply: (address, key, now) => watch(store.findReply(address, key, now)),

@@ -27,7 +27,7 @@ import { configureConnection, configureJournal, openDatabase } from "./sqlite-da
 import type { SqlitePhase } from "./sqlite-failure.ts";
 import { storeFailure } from "./sqlite-failure.ts";
 import { checkVersion, migrate } from "./sqlite-migrations.ts";
-import { beginEpoch, type Ownership, type SqliteOwner } from "./sqlite-owner.ts";
+import { beginEpoch, type SqliteOwner } from "./sqlite-owner.ts";
 import type { PreparedStatements } from "./sqlite-statements.ts";
 import { prepareStatements } from "./sqlite-statements.ts";
 
@@ -52,17 +52,14 @@ export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements: PreparedStatements;
   readonly #epoch: number;
-  /** Whether the owner before this one did not close the file. */
-  readonly ownerDied: boolean;
   /** Why nothing works any more; null while it does. */
   #failure: StoreFailure | null = null;
 
-  private constructor(path: string, database: DatabaseSync, { epoch, ownerDied }: Ownership) {
+  private constructor(path: string, database: DatabaseSync, epoch: number) {
     this.#path = path;
     this.#database = database;
     this.#statements = prepareStatements(database);
     this.#epoch = epoch;
-    this.ownerDied = ownerDied;
   }
 
   /**
@@ -245,7 +242,7 @@ export class SqliteConnection {
     const { name } = alarm;
     switch (alarm.change) {
       case "set":
-        sql.setAlarm.run(tenant, type, id, name, alarm.dueAt, revision, alarm.payload, alarm.rule);
+        sql.setAlarm.run(tenant, type, id, name, alarm.dueAt, alarm.dueAt, revision, alarm.payload, alarm.rule);
         break;
       case "cancel":
         sql.cancelAlarm.run(tenant, type, id, name);

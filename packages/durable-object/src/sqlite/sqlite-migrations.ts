@@ -90,6 +90,10 @@ CREATE INDEX durable_object_alarms_due ON durable_object_alarms (type, due_at) W
 CREATE INDEX durable_object_alarms_due_by_tenant ON durable_object_alarms (type, tenant, due_at) WHERE status = 'set';
 CREATE INDEX durable_object_alarms_dead ON durable_object_alarms (tenant, type, id, name) WHERE status = 'dead';
 
+-- When an alarm was set for; due_at moves with its retries.
+ALTER TABLE durable_object_alarms ADD COLUMN scheduled_at INTEGER NOT NULL DEFAULT 0;
+UPDATE durable_object_alarms SET scheduled_at = due_at;
+
 ALTER TABLE durable_object_owner ADD COLUMN closed INTEGER NOT NULL DEFAULT 1;
 `,
   },

@@ -84,10 +84,6 @@ class OpenSqliteObjectStore implements OpenObjectStore {
     this.#lock = lock;
   }
 
-  get ownerDied(): boolean {
-    return this.#connection.ownerDied;
-  }
-
   get lastNumber(): number {
     return this.#lastNumber;
   }

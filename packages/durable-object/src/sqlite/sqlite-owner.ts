@@ -33,15 +33,13 @@ export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
   return { node, pid: process.pid, host: hostname(), command, since: Math.floor(environment.now()) };
 }
 
-/** The right to write to a file. */
-export interface Ownership {
-  readonly epoch: number;
-  /** Whether the owner before did not close the file. */
-  readonly ownerDied: boolean;
-}
-
-/** Writes the owner down and ends the rights of every earlier one. */
-export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): Ownership {
+/**
+ * Writes the owner down and ends the rights of every earlier one. Where that one did not close the file,
+ * what was due counts an attempt more.
+ *
+ * @returns the epoch of this ownership
+ */
+export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): number {
   database.exec("BEGIN IMMEDIATE");
   const before = database.prepare("SELECT closed FROM durable_object_owner WHERE id = 1").get();
   const row = database
@@ -58,8 +56,17 @@ export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): Ownershi
   database
     .prepare("INSERT OR REPLACE INTO durable_object_lanes (lane, epoch, number, stale) VALUES (0, ?, 0, NULL)")
     .run(epoch);
+  if (before?.["closed"] === 0) {
+    database
+      .prepare(
+        `UPDATE durable_object_alarms
+         SET attempts = attempts + 1, last_error = 'the process died, perhaps while it ran'
+         WHERE status = 'set' AND due_at <= ?`,
+      )
+      .run(owner.since);
+  }
   database.exec("COMMIT");
-  return { epoch, ownerDied: before !== undefined && before["closed"] === 0 };
+  return epoch;
 }
 
 /** The owner that a file names, or null if it cannot be read. */

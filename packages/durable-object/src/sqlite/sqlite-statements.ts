@@ -55,10 +55,10 @@ export const statements = {
 
   // Primary key, whole or its first three columns.
   setAlarm: `
-    INSERT INTO durable_object_alarms (tenant, type, id, name, due_at, generation, payload, rule)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO durable_object_alarms (tenant, type, id, name, due_at, scheduled_at, generation, payload, rule)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (tenant, type, id, name) DO UPDATE
-    SET due_at = excluded.due_at, generation = excluded.generation, payload = excluded.payload,
+    SET due_at = excluded.due_at, scheduled_at = excluded.scheduled_at, generation = excluded.generation, payload = excluded.payload,
       rule = excluded.rule, attempts = 0, status = 'set', last_error = NULL`,
   acknowledgeAlarm: `
     DELETE FROM durable_object_alarms WHERE tenant = ? AND type = ? AND id = ? AND name = ? AND generation = ?`,
@@ -72,21 +72,21 @@ export const statements = {
   cancelAlarms: "DELETE FROM durable_object_alarms WHERE tenant = ? AND type = ? AND id = ?",
   // Primary key by its first three columns, then a sort of one object's alarms.
   listAlarms: `
-    SELECT name, due_at AS dueAt, generation, payload, rule, attempts, status, last_error AS lastError
+    SELECT name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status, last_error AS lastError
     FROM durable_object_alarms
     WHERE tenant = ? AND type = ? AND id = ?
     ORDER BY due_at, name`,
 
   // The front of the index on (type, due_at) of alarms that are set: reads what it returns.
   dueAlarms: `
-    SELECT tenant, type, id, name, due_at AS dueAt, generation, payload, rule, attempts, status,
+    SELECT tenant, type, id, name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status,
       last_error AS lastError
     FROM durable_object_alarms
     WHERE status = 'set' AND type = ? AND due_at <= ?
     ORDER BY due_at LIMIT ?`,
   // The same by the index on (type, tenant, due_at).
   dueAlarmsOfTenant: `
-    SELECT tenant, type, id, name, due_at AS dueAt, generation, payload, rule, attempts, status,
+    SELECT tenant, type, id, name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status,
       last_error AS lastError
     FROM durable_object_alarms
     WHERE status = 'set' AND type = ? AND tenant = ? AND due_at <= ?
@@ -111,7 +111,7 @@ export const statements = {
     ORDER BY type LIMIT 1`,
   // A range of the index of dead alarms, in its order.
   deadAlarms: `
-    SELECT tenant, type, id, name, due_at AS dueAt, generation, payload, rule, attempts, status,
+    SELECT tenant, type, id, name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status,
       last_error AS lastError
     FROM durable_object_alarms
     WHERE status = 'dead' AND tenant = ? AND type = ? AND (id, name) > (?, ?)

@@ -12,7 +12,7 @@ import { storeFailure } from "./sqlite-failure.ts";
 
 /** A call: the opening, or one of the connection's methods. */
 export interface SqliteWorkerCall {
-  readonly call: "open" | Exclude<keyof SqliteConnection, "ownerDied">;
+  readonly call: "open" | keyof SqliteConnection;
   readonly args: readonly unknown[];
 }
 
@@ -26,7 +26,7 @@ let connection: SqliteConnection | null = null;
 function make({ call, args }: SqliteWorkerCall): unknown {
   if (call === "open") {
     connection = SqliteConnection.open(args[0] as SqliteConnectionSettings);
-    return connection.ownerDied;
+    return undefined;
   }
   if (connection === null) throw new StoreFailure("lost", "STORE_UNAVAILABLE", `${call} before open`);
   return (connection[call] as (...args: readonly unknown[]) => unknown)(...args);

@@ -39,7 +39,6 @@ export class SqliteWorker {
   readonly #worker: Worker;
   /** In the order in which they were sent, which is the order of the answers. */
   readonly #pending: PendingCall[] = [];
-  #ownerDied = false;
   /** Why the worker is dead; null while it lives. */
   #death: string | null = null;
 
@@ -61,17 +60,12 @@ export class SqliteWorker {
   static async open(settings: SqliteConnectionSettings, thread: URL = threadUrl): Promise<SqliteWorker> {
     const worker = new SqliteWorker(settings.path, new Worker(thread, { name: "durable-object-sqlite" }));
     try {
-      worker.#ownerDied = await worker.#call<boolean>("open", settings);
+      await worker.#call("open", settings);
       return worker;
     } catch (error) {
       await worker.#worker.terminate();
       throw error;
     }
-  }
-
-  /** Whether the owner before this one did not close the file. */
-  get ownerDied(): boolean {
-    return this.#ownerDied;
   }
 
   load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {

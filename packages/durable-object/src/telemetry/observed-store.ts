@@ -38,9 +38,6 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     get lastNumber() {
       return store.lastNumber;
     },
-    get ownerDied() {
-      return store.ownerDied;
-    },
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));

@@ -11,6 +11,7 @@ import type {
   ObjectStore,
   ObjectWrite,
   OpenObjectStore,
+  StoredAlarm,
   StoredObject,
   StoreFailureKind,
 } from "../ports/object-store.ts";
@@ -51,6 +52,14 @@ export function write(id: string | Address, parts: Partial<ObjectWrite> = {}): O
     replies: [],
     ...parts,
   };
+}
+
+/** An alarm as it is stored; what is not given is as in a fresh setting. */
+export function storedAlarm(
+  parts: Partial<StoredAlarm> & Pick<StoredAlarm, "name" | "dueAt" | "generation">,
+): StoredAlarm {
+  const { name, dueAt, generation, payload = null, rule = null, attempts = 0, status = "set" } = parts;
+  return { name, dueAt, generation, payload, rule, attempts, status, lastError: parts.lastError ?? null };
 }
 
 /** The time of batches that do not give one, in ms since 1970. */

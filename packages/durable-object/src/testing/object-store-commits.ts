@@ -77,14 +77,14 @@ export const commitCases: readonly ObjectStoreCase[] = [
     name: "stores all parts of a stale write, or none",
     async run(tested) {
       const store = await tested.open();
-      const alarms = [{ change: "set", name: "kept", dueAt: 5, payload: null }] as const;
+      const alarms = [{ change: "set", name: "kept", dueAt: 5, payload: null, rule: null }] as const;
       await store.apply(write("a", { alarms }));
       const reply = { key: "k", fingerprint: "f", result: "1", expiresAt: Number.MAX_SAFE_INTEGER };
       const stale = await store.commit([
         write("a", {
           baseRevision: 4,
           cancelAllAlarms: true,
-          alarms: [{ change: "set", name: "new", dueAt: 6, payload: null }],
+          alarms: [{ change: "set", name: "new", dueAt: 6, payload: null, rule: null }],
           replies: [reply],
         }),
         write("a2", { baseRevision: 1, deleted: true, alarms, replies: [reply] }),

@@ -5,7 +5,7 @@ import type { ObjectStoreCase } from "./object-store-case.ts";
 import { address, someTime, write } from "./object-store-case.ts";
 
 const reply = { key: "k", fingerprint: "f", result: "1", expiresAt: Number.MAX_SAFE_INTEGER };
-const alarm = { change: "set", name: "n", dueAt: 5, payload: null } as const;
+const alarm = { change: "set", name: "n", dueAt: 5, payload: null, rule: null } as const;
 const remove = { deleted: true, state: null } as const;
 
 export const deletionCases: readonly ObjectStoreCase[] = [

@@ -93,7 +93,7 @@ export const listingCases: readonly ObjectStoreCase[] = [
 
 function withParts(index: number): Parameters<typeof write>[1] {
   return {
-    alarms: [{ change: "set", name: "n", dueAt: index, payload: null }],
+    alarms: [{ change: "set", name: "n", dueAt: index, payload: null, rule: null }],
     replies: [{ key: "k", fingerprint: "f", result: `${index}`, expiresAt: 1e13 }],
   };
 }

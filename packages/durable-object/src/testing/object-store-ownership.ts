@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { NumberedStore, ObjectStoreCase } from "./object-store-case.ts";
-import { address, assertFails, write } from "./object-store-case.ts";
+import { address, assertFails, storedAlarm, write } from "./object-store-case.ts";
 
 export const ownershipCases: readonly ObjectStoreCase[] = [
   {
@@ -11,6 +11,13 @@ export const ownershipCases: readonly ObjectStoreCase[] = [
       const store = await tested.open();
       await assertFails(tested.open(tested.subject.reopen?.() ?? tested.subject.store), "retry", "STORE_LOCKED");
       await store.apply(write("a"));
+    },
+  },
+  {
+    name: "says of a new store that nobody died",
+    async run(tested) {
+      const { store } = await tested.open();
+      assert.equal(store.ownerDied, false);
     },
   },
   {
@@ -37,17 +44,18 @@ export const ownershipCases: readonly ObjectStoreCase[] = [
       if (reopen === undefined) return;
       const first = await tested.open();
       const reply = { key: "k", fingerprint: "f", result: "1", expiresAt: Number.MAX_SAFE_INTEGER };
-      const alarm = { change: "set", name: "n", dueAt: 5, payload: '"x"' } as const;
+      const alarm = { change: "set", name: "n", dueAt: 5, payload: '"x"', rule: '{"every":"1h"}' } as const;
       await first.apply(write("a", { state: '{"count":1}', stateVersion: 2, alarms: [alarm], replies: [reply] }));
       await first.apply(write("b", { state: "2" }));
       await first.store.close();
 
       const second = await tested.open(reopen());
+      assert.equal(second.store.ownerDied, false, "an owner that has closed the store did not die");
       await second.assertStored("a", { revision: 1, state: '{"count":1}', stateVersion: 2 });
       const alarms = await second.store.listAlarms(address("a"));
       assert.deepEqual(
         alarms.map((stored) => ({ ...stored })),
-        [{ name: "n", dueAt: 5, generation: 1, payload: '"x"' }],
+        [storedAlarm({ ...alarm, generation: 1 })],
       );
       assert.deepEqual({ ...(await second.store.findReply(address("a"), "k", 0)) }, reply);
       // Not an answer to the first owner's batch of the same number: this one is applied.
@@ -105,6 +113,11 @@ async function assertAllLost(numbered: NumberedStore): Promise<void> {
   await lost(store.load([address("a")]));
   await lost(store.findReply(address("a"), "k", 0));
   await lost(store.listAlarms(address("a")));
+  await lost(store.dueAlarms({ type: "counter", tenant: null, dueBy: 0, limit: 1 }));
+  await lost(store.nextDueAfter(["counter"], 0));
+  await lost(store.dueTenants("counter", 0));
+  await lost(store.alarmTypes());
+  await lost(store.deadAlarms({ tenant: "", type: "counter", after: null, limit: 1 }));
   await lost(store.listObjects({ tenant: "", type: "counter", after: null, limit: 1 }));
   await lost(store.sweep({ now: 0, tombstonesBefore: 0, limit: 1 }));
 }

@@ -11,6 +11,7 @@ import type { ObjectStoreCase, ObjectStoreSubject } from "./object-store-case.ts
 import { TestedStore } from "./object-store-case.ts";
 import { commitCases } from "./object-store-commits.ts";
 import { deletionCases } from "./object-store-deletion.ts";
+import { dueAlarmCases } from "./object-store-due-alarms.ts";
 import { listingCases } from "./object-store-listing.ts";
 import { ownershipCases } from "./object-store-ownership.ts";
 import { replyCases } from "./object-store-replies.ts";
@@ -71,6 +72,7 @@ const cases: readonly ObjectStoreCase[] = [
   ...commitCases,
   ...ownershipCases,
   ...alarmCases,
+  ...dueAlarmCases,
   ...replyCases,
   ...deletionCases,
   ...listingCases,

@@ -44,7 +44,13 @@ export const textCases: readonly ObjectStoreCase[] = [
     async run(tested) {
       const store = await tested.open();
       const alarms = texts.map((name, dueAt) => {
-        return { change: "set", name, dueAt, payload: JSON.stringify(name + controlCharacters) } as const;
+        return {
+          change: "set",
+          name,
+          dueAt,
+          payload: JSON.stringify(name + controlCharacters),
+          rule: JSON.stringify(name),
+        } as const;
       });
       const replies = texts.map((text) => {
         return { key: text, fingerprint: text, result: JSON.stringify(text + controlCharacters), expiresAt: 1e13 };
@@ -60,8 +66,8 @@ export const textCases: readonly ObjectStoreCase[] = [
         );
         const stored = await store.store.listAlarms(at);
         assert.deepEqual(
-          stored.map((alarm) => [alarm.name, alarm.payload]),
-          alarms.map((alarm) => [alarm.name, alarm.payload]),
+          stored.map((alarm) => [alarm.name, alarm.payload, alarm.rule]),
+          alarms.map((alarm) => [alarm.name, alarm.payload, alarm.rule]),
         );
         for (const reply of replies) {
           assert.deepEqual({ ...(await store.store.findReply(at, reply.key, 0)) }, reply);

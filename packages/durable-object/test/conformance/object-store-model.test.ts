@@ -7,7 +7,7 @@ import type { Arbitrary } from "fast-check";
 import { array, assert, asyncProperty, boolean, constant, constantFrom, integer, option, record } from "fast-check";
 import { expect, test } from "vitest";
 import { memory } from "../../src/memory/index.ts";
-import type { CommitBatch, ObjectStore, ObjectWrite, OpenObjectStore } from "../../src/ports/object-store.ts";
+import type { AddressedAlarm, AlarmChange, CommitBatch, ObjectStore, ObjectWrite, OpenObjectStore } from "../../src/ports/object-store.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
 import { address } from "../../src/testing/object-store-case.ts";
 import { realEnvironment } from "../../src/testing/real-environment.ts";
@@ -24,10 +24,17 @@ const aWrite = record({
   deleted: constantFrom(false, false, false, true),
   cancelAllAlarms: constantFrom(false, false, true),
   alarms: array(
-    record({ name: constantFrom(...keys), set: boolean(), dueAt: time, payload: option(constant('"p"')) }),
-    {
-      maxLength: 2,
-    },
+    record({
+      name: constantFrom(...keys),
+      change: constantFrom("set", "set", "cancel", "acknowledge", "attempted", "redrive"),
+      generation: integer({ min: 1, max: 4 }),
+      dueAt: time,
+      payload: option(constant('"p"')),
+      rule: option(constant("{}")),
+      attempts: integer({ min: 1, max: 3 }),
+      dies: boolean(),
+    }),
+    { maxLength: 2 },
   ),
   replies: array(record({ key: constantFrom(...keys), result: option(constantFrom("", "1")), expiresAt: time }), {
     maxLength: 2,
@@ -43,21 +50,41 @@ const step = record({
 
 type Write = typeof aWrite extends Arbitrary<infer Value> ? Value : never;
 
+function alarmChange(alarm: Write["alarms"][number]): AlarmChange {
+  const { name, generation, dueAt, payload, rule, attempts, dies } = alarm;
+  switch (alarm.change) {
+    case "set":
+      return { change: "set", name, dueAt, payload, rule };
+    case "attempted": {
+      const lastError = `after ${attempts}`;
+      return { change: "attempted", name, generation, dueAt, attempts, status: dies ? "dead" : "set", lastError };
+    }
+    case "acknowledge":
+      return { change: "acknowledge", name, generation };
+    case "redrive":
+      return { change: "redrive", name, dueAt };
+    default:
+      return { change: "cancel", name };
+  }
+}
+
 function objectWrite(id: string, revision: number, { behind, alarms, replies, ...parts }: Write): ObjectWrite {
   return {
     ...parts,
     address: address(id),
     baseRevision: Math.max(0, revision - behind),
     state: parts.deleted ? null : parts.state,
-    alarms: uniqueBy(alarms, ({ name }) => name).map(({ name, set, dueAt, payload }) =>
-      set ? { change: "set", name, dueAt, payload } : { change: "cancel", name },
-    ),
+    alarms: uniqueBy(alarms, ({ name }) => name).map(alarmChange),
     replies: uniqueBy(replies, ({ key }) => key).map((reply) => ({ ...reply, fingerprint: `f${reply.expiresAt}` })),
   };
 }
 
 function uniqueBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly Item[] {
   return [...new Map(items.map((item) => [keyOf(item), item])).values()];
+}
+
+function sortable(alarm: AddressedAlarm): string {
+  return JSON.stringify(Object.entries(alarm).sort());
 }
 
 /** Everything that can be seen of a store. */
@@ -68,6 +95,11 @@ async function view(store: OpenObjectStore): Promise<unknown> {
     objects: await store.load(addresses),
     alarms: await Promise.all(addresses.map((at) => store.listAlarms(at))),
     replies: await Promise.all(replies),
+    // In which order alarms come that are due at the same time is not said.
+    due: (await store.dueAlarms({ type: "counter", tenant: null, dueBy: 12, limit: 99 })).map(sortable).sort(),
+    next: await store.nextDueAfter(["counter", "other"], 12),
+    tenants: await store.dueTenants("counter", 12),
+    dead: await store.deadAlarms({ tenant: "", type: "counter", after: { id: "a", name: "k" }, limit: 3 }),
     listed: await store.listObjects({ tenant: "", type: "counter", after: "a", limit: 2 }),
     lastNumber: store.lastNumber,
   };

@@ -35,7 +35,7 @@ describe("docs/telemetry.md", () => {
   });
 
   test("has the fields of operations", () => {
-    const inCode = ["OperationContext", "StorageContext", "CallContext"].flatMap((context) =>
+    const inCode = ["OperationContext", "StorageContext", "AlarmContextMessage", "CallContext"].flatMap((context) =>
       fieldsOf("telemetry/channels.ts", context).map(({ name }) => name),
     );
     expect(names("Operations", "field")).toEqual(inCode);
@@ -43,7 +43,7 @@ describe("docs/telemetry.md", () => {
 
   test("has the warnings of the code", () => {
     const inCode = globSync(pathOf("packages/durable-object/src/**/*.ts"))
-      .flatMap((file) => [...textOf(file).matchAll(/\bwarning: "([^"]+)"/g)])
+      .flatMap((file) => [...textOf(file).matchAll(/\b(?:warning: |warn\(\s*)"([^"]+)"/g)])
       .map(([, name]) => name ?? "");
     expect(inCode.length).toBeGreaterThan(0);
     expect(names("Changes", "warning")).toEqual([...new Set(inCode)].toSorted());

@@ -91,6 +91,11 @@ export class ControlledStore implements ObjectStore {
       findReply: (address, key, now) => this.#read(() => inner.findReply(address, key, now)),
       listAlarms: (address) => this.#read(() => inner.listAlarms(address)),
       listObjects: (query) => this.#read(() => inner.listObjects(query)),
+      dueAlarms: (query) => this.#read(() => inner.dueAlarms(query)),
+      nextDueAfter: (types, after) => this.#read(() => inner.nextDueAfter(types, after)),
+      dueTenants: (type, dueBy) => this.#read(() => inner.dueTenants(type, dueBy)),
+      alarmTypes: () => this.#read(() => inner.alarmTypes()),
+      deadAlarms: (query) => this.#read(() => inner.deadAlarms(query)),
       sweep: (sweep) => this.#request(() => inner.sweep(sweep)),
       close: () => this.#request(() => inner.close()),
     };

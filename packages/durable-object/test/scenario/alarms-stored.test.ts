@@ -1,7 +1,17 @@
 /** Alarms as they are stored: set in the commit of a turn or from a stub, replaced, called off, listed, deleted. */
 
 import { expect, test } from "vitest";
-import { cancel, cancelAll, defineObject, destroy, noreply, reply, schedule, type Stub, type When } from "../../src/index.ts";
+import {
+  cancel,
+  cancelAll,
+  defineObject,
+  destroy,
+  noreply,
+  reply,
+  schedule,
+  type Stub,
+  type When,
+} from "../../src/index.ts";
 import { FakeClock, settled } from "../support/fake-clock.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
 import { codeOf, errorOf } from "../support/outcome-of.ts";
@@ -65,8 +75,8 @@ onEveryStore("alarms, stored", (stores) => {
     expect((await task.alarms.list()).map(({ payload }) => payload)).toEqual([undefined, "second"]);
     await task.set("a", 9_000);
     expect(await task.alarms.list()).toEqual([
-      { name: "b", at: expect.any(Date), payload: undefined },
-      { name: "a", at: expect.any(Date), payload: undefined },
+      expect.objectContaining({ name: "b", at: expect.any(Date), payload: undefined }),
+      expect.objectContaining({ name: "a", at: expect.any(Date), payload: undefined }),
     ]);
   });
 
@@ -195,12 +205,5 @@ onEveryStore("alarms, stored", (stores) => {
     await Promise.all(calls);
     expect(order).toEqual(["handler", "stub", "cancelled true", "b"]);
     expect(await list()).toEqual([["b", 3_000]]);
-  });
-
-  test("nothing is fired in this version: a due alarm waits, and is still listed", async () => {
-    const { clock, task, list } = await startTasks(stores);
-    await task.set("a", 1_000);
-    await clock.advance("10s");
-    expect(await list()).toEqual([["a", -9_000]]);
   });
 });

@@ -15,7 +15,10 @@ const Account = defineObject({
   state: initial,
   handlers: {
     deposit: ({ state }, amount: number, note: string = "") =>
-      reply({ balance: state.balance + amount }, { balance: state.balance + amount, journal: [...state.journal, note] }),
+      reply(
+        { balance: state.balance + amount },
+        { balance: state.balance + amount, journal: [...state.journal, note] },
+      ),
     depositSlowly: async ({ state }, amount: number, gateName: string) => {
       await gates.get(gateName)?.passed;
       return reply(state.balance + amount, { ...state, balance: state.balance + amount });
@@ -136,9 +139,7 @@ onEveryStore("idempotency", (stores) => {
     await settled();
     const repeat = errorOf(runtime.get(Account, "a", { ...key, timeout: 200 }).depositSlowly(5, "g3"));
     const controller = new AbortController();
-    const aborted = errorOf(
-      runtime.get(Account, "a", { ...key, signal: controller.signal }).depositSlowly(5, "g3"),
-    );
+    const aborted = errorOf(runtime.get(Account, "a", { ...key, signal: controller.signal }).depositSlowly(5, "g3"));
     await settled();
     controller.abort();
     await clock.advance(300);

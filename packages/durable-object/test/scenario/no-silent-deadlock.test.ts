@@ -204,7 +204,7 @@ onEveryStore("no silent deadlock", (stores) => {
 
 function causes(error: unknown): string[] {
   const codes: string[] = [];
-  for (let link = error as { code?: string; cause?: unknown } | undefined; link !== undefined; ) {
+  for (let link = error as { code?: string; cause?: unknown } | undefined; link !== undefined;) {
     codes.push(link.code ?? "?");
     link = link.cause as typeof link;
   }

@@ -64,7 +64,7 @@ describe.each([{ worker: false }, { worker: true }])("worker: $worker", ({ worke
       BEGIN SELECT RAISE(ABORT, 'no poison here'); END`);
     other.close();
     const good = [write("a", { baseRevision: 1, state: "2" }), write("b")];
-    const alarm = { change: "set", name: "n", dueAt: 1, payload: null } as const;
+    const alarm = { change: "set", name: "n", dueAt: 1, payload: null, rule: null } as const;
     const failure = await failureOf(store.commit([...good, write("poison", { alarms: [alarm] }), write("c")]));
     expect(failure).toMatchObject({ kind: "refused", code: "COMMIT_FAILED" });
     expect(failure.message).toContain("no poison here");
@@ -78,7 +78,7 @@ describe.each([{ worker: false }, { worker: true }])("worker: $worker", ({ worke
 
   test("a part that the database refuses takes the whole write with it", async () => {
     const store = await openStore(join(temporaryDirectory(), "app.db"), { worker });
-    const alarm = { change: "set", name: "n", dueAt: 1.5, payload: null } as const;
+    const alarm = { change: "set", name: "n", dueAt: 1.5, payload: null, rule: null } as const;
     const failure = await failureOf(store.commit([write("a", { alarms: [alarm] }), write("b")]));
     expect(failure).toMatchObject({ kind: "refused", code: "COMMIT_FAILED" });
     await store.assertStored("a", null);

@@ -23,13 +23,14 @@ test("migrations are recorded with time and checksum, and run once", async () =>
   const database = new DatabaseSync(path);
   const recorded = database.prepare("SELECT * FROM durable_object_migrations").all();
   expect(recorded).toEqual([
-    {
+    expect.objectContaining({
       version: 1,
       name: "objects, alarms, replies, owner, lanes",
       applied_at: expect.closeTo(Date.now(), -5),
       // Changes only if a released migration was edited, which must not happen.
       checksum: "252db37fed6eee6b3f00cabaa615db163440f093cc1cba3d56730dcebe4d46a8",
-    },
+    }),
+    expect.objectContaining({ version: 2, name: "alarms that fire" }),
   ]);
   await (await openStore(path)).assertStored("a", { revision: 1, state: "1", stateVersion: 1 });
   expect(database.prepare("SELECT * FROM durable_object_migrations").all()).toEqual(recorded);
@@ -38,12 +39,12 @@ test("migrations are recorded with time and checksum, and run once", async () =>
 
 test("a database that is newer than the code is refused and not touched", async () => {
   const path = await closedStore(
-    "INSERT INTO durable_object_migrations VALUES (2, 'to come', 0, 'x'); PRAGMA journal_mode = DELETE",
+    "INSERT INTO durable_object_migrations VALUES (3, 'to come', 0, 'x'); PRAGMA journal_mode = DELETE",
   );
   const before = readFileSync(path);
   const failure = await failureOf(openStore(path));
   expect(failure).toMatchObject({ kind: "lost", code: "STORE_TOO_NEW" });
-  expect(failure.message).toContain("have version 2, this code knows 1");
+  expect(failure.message).toContain("have version 3, this code knows 2");
   expect(readFileSync(path).equals(before)).toBe(true);
 });
 

@@ -188,6 +188,11 @@ export class FaultyStore implements ObjectStore {
       },
       listAlarms: (address) => inner.listAlarms(address),
       listObjects: (query) => inner.listObjects(query),
+      dueAlarms: (query) => inner.dueAlarms(query),
+      nextDueAfter: (types, after) => inner.nextDueAfter(types, after),
+      dueTenants: (type, dueBy) => inner.dueTenants(type, dueBy),
+      alarmTypes: () => inner.alarmTypes(),
+      deadAlarms: (query) => inner.deadAlarms(query),
       sweep: async (sweep) => {
         const forgotten = await inner.sweep(sweep);
         this.forgotten += forgotten;
