@@ -56,7 +56,8 @@ export class Firing {
 
   /** Whether the next occurrence is due as well, and the alarm is set to let missed ones go. */
   #isMissed(nowMs: number): boolean {
-    if (this.rule?.misfire !== "skip" || this.attempts > 0) return false;
+    // One that was started late is not missed; one that the death of a process has counted against may be.
+    if (this.rule?.misfire !== "skip" || this.alarm.dueAt !== this.alarm.scheduledAt) return false;
     const next = nextOccurrence(this.rule, this.alarm.scheduledAt, this.alarm.scheduledAt);
     return next !== null && next <= nowMs;
   }

@@ -77,6 +77,10 @@ class PollingScheduler implements RunningScheduler {
   /** Wall-clock time at which to look again; `-Infinity` for at once. */
   #lookAt = -Infinity;
   #timer: Timer | null = null;
+  /** Wall-clock time at which the timer fires. */
+  #wakeAt = Infinity;
+  /** Monotonic time of the last delivery that ended. */
+  #progressAtMs: number;
   readonly #overWatchers: (() => void)[] = [];
   readonly #reportedTypes = new Set<string>();
   #typesLookedAtMs = -Infinity;
@@ -85,13 +89,14 @@ class PollingScheduler implements RunningScheduler {
     this.#host = host;
     this.#options = options;
     this.#window = Math.min(firstWindow, options.concurrency);
+    this.#progressAtMs = host.environment.monotonic();
     this.#sleep();
   }
 
   changed({ address, all, changes }: AlarmsChanged): void {
     if (this.#phase === "polling") this.#changedMeanwhile.add(objectKey(address));
+    // Also after it stopped: what was delivered before must not start as it was.
     this.#queue.revoke(address, all ? null : changes.map(({ name }) => name));
-    // What was delivered before it stopped must not start either.
     if (this.#phase === "stopped") return;
     let earliest = Infinity;
     for (const change of changes) {
@@ -116,33 +121,42 @@ class PollingScheduler implements RunningScheduler {
     if (this.#phase === "idle") this.#sleep();
   }
 
+  /** Whether so much waits already that nothing more need be read. */
+  get #hasEnough(): boolean {
+    return this.#queue.waiting >= this.#options.batch / 2;
+  }
+
+  /** While it is idle one timer is set: for the next look, or for a look at the clock and at the window. */
   #sleep(): void {
+    const { environment } = this.#host;
+    const nowMs = environment.now();
+    const wakeAt = Math.min(this.#hasEnough ? Infinity : this.#lookAt, nowMs + longestSleepMs);
+    // Left as it is if it wakes in time: this is asked for with every delivery.
+    if (this.#timer !== null && this.#wakeAt <= wakeAt) return;
     this.#timer?.cancel();
-    const delay = this.#lookAt - this.#host.environment.now();
-    this.#timer = this.#host.environment.after(Math.max(0, Math.min(delay, longestSleepMs)), () => {
+    this.#wakeAt = wakeAt;
+    this.#timer = environment.after(Math.max(0, wakeAt - nowMs), () => {
       this.#timer = null;
-      if (this.#phase !== "idle") return;
-      if (this.#queue.waiting > 0) {
-        // Slow handlers must not keep the window small.
-        this.#window = Math.min(this.#window * 2, this.#options.concurrency);
-        this.#deliver();
-        return;
-      }
-      // Woken early to see whether the clock was moved.
-      if (this.#lookAt > this.#host.environment.now()) this.#sleep();
-      else void this.#poll();
+      if (this.#phase === "idle") this.#wakeUp();
     });
+  }
+
+  #wakeUp(): void {
+    const { environment } = this.#host;
+    if (this.#queue.waiting > 0 && environment.monotonic() >= this.#progressAtMs + longestSleepMs) {
+      // Nothing was finished for a while: slow handlers must not keep the window small.
+      this.#progressAtMs = environment.monotonic();
+      this.#window = Math.min(this.#window * 2, this.#options.concurrency);
+      this.#deliver();
+    }
+    if (this.#hasEnough || this.#lookAt > environment.now()) this.#sleep();
+    else void this.#poll();
   }
 
   // ——— Looking ———
 
   async #poll(): Promise<void> {
     const { environment, store, types } = this.#host;
-    if (this.#queue.waiting >= this.#options.batch) {
-      // Enough waits already: the next look comes with the next delivery, or after an interval.
-      this.#lookBy(environment.now() + this.#options.pollingIntervalMs);
-      return;
-    }
     this.#phase = "polling";
     this.#changedMeanwhile.clear();
     const nowMs = environment.now();
@@ -216,8 +230,7 @@ class PollingScheduler implements RunningScheduler {
       if (known === null) break;
       this.#hand(known);
     }
-    if (this.#phase !== "idle") return;
-    if (this.#lookAt > this.#host.environment.now() || this.#queue.waiting < this.#options.batch / 2) this.#sleep();
+    if (this.#phase === "idle") this.#sleep();
   }
 
   #hand(known: KnownAlarm): void {
@@ -238,13 +251,14 @@ class PollingScheduler implements RunningScheduler {
 
   #delivered(): void {
     this.#deliveredCount -= 1;
+    this.#progressAtMs = this.#host.environment.monotonic();
     if (this.#queue.waiting > 0) this.#window = Math.min(this.#window + 1, this.#options.concurrency);
     else if (this.#deliveredCount === 0) this.#window = Math.min(firstWindow, this.#options.concurrency);
     if (this.#phase === "stopped") {
       if (this.#deliveredCount === 0) for (const resolve of this.#overWatchers.splice(0)) resolve();
       return;
     }
-    if (this.#queue.waiting > 0 || this.#lookAt <= this.#host.environment.now()) this.#deliver();
+    this.#deliver();
   }
 
   /** Nothing could be done about it now, and that is not the alarm's fault: it is taken up again later. */

@@ -328,7 +328,10 @@ export class SqliteConnection {
   }
 }
 
+/** Names every column: taking the rest of a row makes a slow object, and this is done for every due alarm. */
 function addressedAlarm(row: Record<string, unknown>): AddressedAlarm {
-  const { tenant, type, id, ...alarm } = row as unknown as Address & StoredAlarm;
-  return { ...alarm, address: { tenant, type, id } };
+  const { tenant, type, id, name, dueAt, scheduledAt, generation, payload, rule, attempts, status, lastError } =
+    row as unknown as Address & StoredAlarm;
+  const address = { tenant, type, id };
+  return { address, name, dueAt, scheduledAt, generation, payload, rule, attempts, status, lastError };
 }

@@ -110,6 +110,7 @@ export const alarmCases: readonly ObjectStoreCase[] = [
     async run(tested) {
       const store = await tested.open();
       const rule = '{"retry":{"attempts":3}}';
+      const retried = { name: "one", dueAt: 40, scheduledAt: 1, generation: 1 };
       await store.apply(write("a", { alarms: [set("one", 1, { payload: "7", rule }), set("two", 2)] }));
       await store.apply(write("a", { baseRevision: 1, alarms: [set("two", 5)] }));
       await store.apply(
@@ -121,7 +122,7 @@ export const alarmCases: readonly ObjectStoreCase[] = [
       assert.deepEqual(await alarmsOf(store, "a"), [
         storedAlarm({ name: "two", dueAt: 5, generation: 2 }),
         // Whatever else the alarm is stays, its generation included: it is the same firing.
-        storedAlarm({ name: "one", dueAt: 40, generation: 1, payload: "7", rule, attempts: 1, lastError: "it broke" }),
+        storedAlarm({ ...retried, payload: "7", rule, attempts: 1, lastError: "it broke" }),
       ]);
     },
   },
@@ -161,11 +162,11 @@ export const alarmCases: readonly ObjectStoreCase[] = [
       const [alive, dead] = await alarmsOf(store, "a");
       assert.deepEqual(
         alive,
-        storedAlarm({ name: "alive", dueAt: 4, generation: 1, attempts: 1, lastError: "it broke" }),
+        storedAlarm({ name: "alive", dueAt: 4, scheduledAt: 2, generation: 1, attempts: 1, lastError: "it broke" }),
       );
       assert.deepEqual(
         { ...dead, lastError: null },
-        storedAlarm({ name: "dead", dueAt: 99, generation: 1, payload: "7" }),
+        storedAlarm({ name: "dead", dueAt: 99, scheduledAt: 1, generation: 1, payload: "7" }),
       );
     },
   },

@@ -24,6 +24,8 @@ export interface ObjectStoreSubject {
   reopen?(): ObjectStore;
   /** Takes the right to write away from whoever has it, as another owner would; absent if impossible. */
   takeOver?(): Promise<void>;
+  /** Makes a store that was closed look as if its owner had died instead; absent if impossible. */
+  forgetClosing?(): Promise<void>;
   /** Removes everything. The store was closed before. */
   dispose(): Promise<void>;
 }
@@ -58,8 +60,9 @@ export function write(id: string | Address, parts: Partial<ObjectWrite> = {}): O
 export function storedAlarm(
   parts: Partial<StoredAlarm> & Pick<StoredAlarm, "name" | "dueAt" | "generation">,
 ): StoredAlarm {
-  const { name, dueAt, generation, payload = null, rule = null, attempts = 0, status = "set" } = parts;
-  return { name, dueAt, generation, payload, rule, attempts, status, lastError: parts.lastError ?? null };
+  const { dueAt } = parts;
+  const fresh = { payload: null, rule: null, attempts: 0, status: "set", lastError: null } as const;
+  return { scheduledAt: dueAt, ...fresh, ...parts };
 }
 
 /** The time of batches that do not give one, in ms since 1970. */

@@ -14,13 +14,6 @@ export const ownershipCases: readonly ObjectStoreCase[] = [
     },
   },
   {
-    name: "says of a new store that nobody died",
-    async run(tested) {
-      const { store } = await tested.open();
-      assert.equal(store.ownerDied, false);
-    },
-  },
-  {
     name: "refuses every call after it was closed",
     async run(tested) {
       const store = await tested.open();
@@ -50,12 +43,11 @@ export const ownershipCases: readonly ObjectStoreCase[] = [
       await first.store.close();
 
       const second = await tested.open(reopen());
-      assert.equal(second.store.ownerDied, false, "an owner that has closed the store did not die");
       await second.assertStored("a", { revision: 1, state: '{"count":1}', stateVersion: 2 });
       const alarms = await second.store.listAlarms(address("a"));
       assert.deepEqual(
         alarms.map((stored) => ({ ...stored })),
-        [storedAlarm({ ...alarm, generation: 1 })],
+        [storedAlarm({ name: "n", dueAt: 5, generation: 1, payload: '"x"', rule: '{"every":"1h"}' })],
       );
       assert.deepEqual({ ...(await second.store.findReply(address("a"), "k", 0)) }, reply);
       // Not an answer to the first owner's batch of the same number: this one is applied.
@@ -63,6 +55,42 @@ export const ownershipCases: readonly ObjectStoreCase[] = [
       await second.apply(write("b", { baseRevision: 1, state: "3" }));
       await second.assertStored("a", { revision: 2, state: '{"count":2}', stateVersion: 1 });
       await second.assertStored("b", { revision: 2, state: "3", stateVersion: 1 });
+    },
+  },
+  {
+    name: "counts an attempt for every alarm that is due, if its owner died",
+    async run(tested) {
+      const { reopen, forgetClosing } = tested.subject;
+      if (reopen === undefined) return;
+      const now = Math.floor(tested.environment.now());
+      const first = await tested.open();
+      const alarm = (name: string, dueAt: number) =>
+        ({ change: "set", name, dueAt, payload: null, rule: null }) as const;
+      const set = [alarm("dead", 0), alarm("due", now - 1_000), alarm("later", now + 3_600_000)];
+      await first.apply(write("a", { alarms: set }));
+      const death = { change: "attempted", name: "dead", generation: 1, dueAt: 0, attempts: 3 } as const;
+      await first.apply(write("a", { baseRevision: 1, alarms: [{ ...death, status: "dead", lastError: "it broke" }] }));
+      const attempts = async (store: NumberedStore): Promise<unknown> =>
+        (await store.store.listAlarms(address("a"))).map((stored) => [stored.name, stored.attempts, stored.generation]);
+      const before = [
+        ["dead", 3, 1],
+        ["due", 0, 1],
+        ["later", 0, 1],
+      ];
+      await first.store.close();
+      const second = await tested.open(reopen());
+      assert.deepEqual(await attempts(second), before, "an owner that closes the store has not died");
+      await second.store.close();
+      if (forgetClosing === undefined) return;
+      await forgetClosing.call(tested.subject);
+      const third = await tested.open(reopen());
+      const after = [["dead", 3, 1], ["due", 1, 1], ...before.slice(2)];
+      assert.deepEqual(await attempts(third), after);
+      const [, due] = await third.store.listAlarms(address("a"));
+      assert.deepEqual([due?.dueAt, due?.scheduledAt, due?.status], [now - 1_000, now - 1_000, "set"]);
+      assert.match(due?.lastError ?? "", /died/);
+      await third.store.close();
+      assert.deepEqual(await attempts(await tested.open(reopen())), after, "it is counted once");
     },
   },
   {
