@@ -10,7 +10,9 @@ import { onEveryStore, start, type TestStores } from "../support/stores.ts";
 
 const initial = { loads: 0, calls: 0 };
 type State = typeof initial;
-type AfterLoad = (context: Context<State>) => ReturnType<typeof noreply<State, string>> | ReturnType<typeof fail<unknown>>;
+type AfterLoad = (
+  context: Context<State>,
+) => ReturnType<typeof noreply<State, string>> | ReturnType<typeof fail<unknown>>;
 
 /** What afterLoad does, from test to test. */
 const hook: { afterLoad: (context: Context<State>) => ReturnType<AfterLoad> | Promise<ReturnType<AfterLoad>> } = {
@@ -92,7 +94,10 @@ onEveryStore("afterLoad", (stores) => {
     const look = runtime.get(Hooked, "a").look();
     const watched = [watch(call), watch(look)];
     const batch = await held.reached;
-    expect(batch.writes[0]).toMatchObject({ state: '{"loads":1,"calls":0}', alarms: [{ change: "set", name: "wake" }] });
+    expect(batch.writes[0]).toMatchObject({
+      state: '{"loads":1,"calls":0}',
+      alarms: [{ change: "set", name: "wake" }],
+    });
     await settled();
     expect(watched.map(({ settled: is }) => is)).toEqual([false, false]);
     expect(runtime.locate(Hooked, "a")?.phase).toBe("activating");
@@ -129,24 +134,40 @@ onEveryStore("afterLoad", (stores) => {
   });
 
   test.each<[string, (typeof hook)["afterLoad"], string]>([
-    ["throws", () => { throw new Error("no database"); }, "no database"],
-    ["rejects", async () => { await settled(); throw new Error("no network"); }, "no network"],
+    [
+      "throws",
+      () => {
+        throw new Error("no database");
+      },
+      "no database",
+    ],
+    [
+      "rejects",
+      async () => {
+        await settled();
+        throw new Error("no network");
+      },
+      "no network",
+    ],
     ["returns nothing", () => undefined as unknown as ReturnType<AfterLoad>, "instead of an outcome"],
     ["returns a state that is no JSON", ({ state }) => noreply({ ...state, loads: Number.NaN }), "state.loads"],
     ["sets an alarm that does not exist", ({ state }) => noreply(state, schedule("nothing", 1)), "nothing"],
-  ])("if it %s, the activation fails for everybody who waits, nothing is kept, and the next call tries again", async (_what, afterLoad, message) => {
-    const { store, runtime } = await startHooked(stores, afterLoad);
-    const calls = [runtime.get(Hooked, "a").call(), runtime.get(Hooked, "a").get(), runtime.activate(Hooked, "a")];
-    for (const error of await Promise.all(calls.map(errorOf))) {
-      expect(error).toMatchObject({ code: "ACTIVATION_FAILED", outcome: "not-applied", retryable: false });
-      expect(error.message).toContain("hooked/a");
-      expect(error.message).toContain(message);
-    }
-    expect(runtime.locate(Hooked, "a")).toBeNull();
-    expect(store.sent).toEqual([]);
-    hook.afterLoad = () => noreply();
-    expect(await runtime.get(Hooked, "a").call()).toBe(1);
-  });
+  ])(
+    "if it %s, the activation fails for everybody who waits, nothing is kept, and the next call tries again",
+    async (_what, afterLoad, message) => {
+      const { store, runtime } = await startHooked(stores, afterLoad);
+      const calls = [runtime.get(Hooked, "a").call(), runtime.get(Hooked, "a").get(), runtime.activate(Hooked, "a")];
+      for (const error of await Promise.all(calls.map(errorOf))) {
+        expect(error).toMatchObject({ code: "ACTIVATION_FAILED", outcome: "not-applied", retryable: false });
+        expect(error.message).toContain("hooked/a");
+        expect(error.message).toContain(message);
+      }
+      expect(runtime.locate(Hooked, "a")).toBeNull();
+      expect(store.sent).toEqual([]);
+      hook.afterLoad = () => noreply();
+      expect(await runtime.get(Hooked, "a").call()).toBe(1);
+    },
+  );
 
   test("fail(reason) fails the activation with that reason", async () => {
     const { runtime } = await startHooked(stores, () => fail({ closed: true }));

@@ -1,7 +1,17 @@
 /** Alarms as they are stored: set in the commit of a turn or from a stub, replaced, called off, listed, deleted. */
 
 import { expect, test } from "vitest";
-import { cancel, cancelAll, defineObject, destroy, noreply, reply, schedule, type Stub, type When } from "../../src/index.ts";
+import {
+  cancel,
+  cancelAll,
+  defineObject,
+  destroy,
+  noreply,
+  reply,
+  schedule,
+  type Stub,
+  type When,
+} from "../../src/index.ts";
 import { FakeClock, settled } from "../support/fake-clock.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
 import { codeOf, errorOf } from "../support/outcome-of.ts";

@@ -28,7 +28,9 @@ const Teller = defineObject({
     increment: ({ state }) => reply(state.count + 1, { count: state.count + 1 }),
     /** Changes nothing and tells what it sees, without waiting. */
     tell: ({ state, get }) => {
-      get(Witness, "w").see(state.count).catch(() => undefined);
+      get(Witness, "w")
+        .see(state.count)
+        .catch(() => undefined);
       return reply(state.count);
     },
     tellAndRead: ({ state, get }, answers: string) => {
@@ -36,7 +38,9 @@ const Teller = defineObject({
       return reply(state.count);
     },
     tellAndRefuse: ({ state, get }) => {
-      get(Witness, "w").see(state.count).catch(() => undefined);
+      get(Witness, "w")
+        .see(state.count)
+        .catch(() => undefined);
       return fail({ seen: state.count });
     },
   },

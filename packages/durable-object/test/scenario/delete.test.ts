@@ -76,7 +76,8 @@ onEveryStore("delete", (stores) => {
       state: { count: 0 },
       handlers: {
         increment: ({ state }) => reply(state.count + 1, { count: state.count + 1 }),
-        end: ({ state }) => reply("gone", { count: state.count + 100 }, schedule("ring", 1), destroy(), schedule("ring", 2)),
+        end: ({ state }) =>
+          reply("gone", { count: state.count + 100 }, schedule("ring", 1), destroy(), schedule("ring", 2)),
         get: ({ state }) => reply(state.count),
       },
       alarms: { ring: () => noreply() },

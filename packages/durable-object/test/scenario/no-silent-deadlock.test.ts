@@ -72,7 +72,9 @@ const Node = defineObject({
     /** Calls itself when its turn is over. */
     afterwards: async ({ state, get, id }) => {
       const self = node(get, id);
-      setImmediate(() => (outside.later = self.visit()));
+      setImmediate(() => {
+        outside.later = self.visit();
+      });
       return reply(state.visits, { visits: state.visits + 1 });
     },
     visit: ({ state }) => reply(state.visits + 1, { visits: state.visits + 1 }),
@@ -204,7 +206,7 @@ onEveryStore("no silent deadlock", (stores) => {
 
 function causes(error: unknown): string[] {
   const codes: string[] = [];
-  for (let link = error as { code?: string; cause?: unknown } | undefined; link !== undefined; ) {
+  for (let link = error as { code?: string; cause?: unknown } | undefined; link !== undefined;) {
     codes.push(link.code ?? "?");
     link = link.cause as typeof link;
   }

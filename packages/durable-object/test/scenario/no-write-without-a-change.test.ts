@@ -18,7 +18,8 @@ const Cart = defineObject({
   handlers: {
     set: ({ state }, name: string, amount: number) => noreply({ ...state, items: { ...state.items, [name]: amount } }),
     copy: ({ state }) => noreply(structuredClone(state)),
-    reorder: ({ state }) => noreply({ note: state.note, items: Object.fromEntries(Object.entries(state.items).reverse()) }),
+    reorder: ({ state }) =>
+      noreply({ note: state.note, items: Object.fromEntries(Object.entries(state.items).reverse()) }),
     sameReference: ({ state }) => noreply(state),
     clearExtra: ({ state }) => noreply({ ...state, extra: undefined }),
     cancelNothing: ({ state }) => noreply(state, cancel("ring"), cancelAll()),
@@ -95,7 +96,10 @@ onEveryStore("no write without a change", (stores) => {
     [[1], [1, 2]],
     [{ a: 1 }, { a: 1, b: null }],
     [{ a: 1, b: null }, { a: 1 }],
-    [[[1, 2], [3]], [[1], [2, 3]]],
+    [
+      [[1, 2], [3]],
+      [[1], [2, 3]],
+    ],
     ["a", "A"],
   ])("%j and %j are different and are saved", async (from, to) => {
     const state: { value: unknown } = { value: null };

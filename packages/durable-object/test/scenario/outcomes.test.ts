@@ -15,6 +15,7 @@ type Make = (state: State) => unknown;
 const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 const throwing = {
+  // oxlint-disable-next-line unicorn/no-thenable -- that is what is tested
   get then(): unknown {
     throw new Error("a trap");
   },
@@ -79,13 +80,48 @@ const invalid: Record<string, readonly [make: Make, code: string]> = {
   "a reason that is no JSON": [() => fail(new Error("why")), "INVALID_RESULT"],
   "a state that is a text": [() => reply(1, "text"), "INVALID_STATE"],
   "a state that is NaN": [() => reply(1, { count: Number.NaN }), "INVALID_STATE"],
-  "a throw of an Error": [() => { throw new Error("boom"); }, "HANDLER_CRASHED"],
-  "a throw of a text": [() => { throw "boom"; }, "HANDLER_CRASHED"],
-  "a throw of undefined": [() => { throw undefined; }, "HANDLER_CRASHED"],
-  "a throw of an outcome": [() => { throw reply(1); }, "HANDLER_CRASHED"],
-  "a throw of what cannot be printed": [() => { throw Object.create(null); }, "HANDLER_CRASHED"],
-  "a throw of a revoked proxy": [() => { throw revoked.proxy; }, "HANDLER_CRASHED"],
-  "a rejection": [async () => { throw new Error("boom"); }, "HANDLER_CRASHED"],
+  "a throw of an Error": [
+    () => {
+      throw new Error("boom");
+    },
+    "HANDLER_CRASHED",
+  ],
+  "a throw of a text": [
+    () => {
+      throw "boom";
+    },
+    "HANDLER_CRASHED",
+  ],
+  "a throw of undefined": [
+    () => {
+      throw undefined;
+    },
+    "HANDLER_CRASHED",
+  ],
+  "a throw of an outcome": [
+    () => {
+      throw reply(1);
+    },
+    "HANDLER_CRASHED",
+  ],
+  "a throw of what cannot be printed": [
+    () => {
+      throw Object.create(null);
+    },
+    "HANDLER_CRASHED",
+  ],
+  "a throw of a revoked proxy": [
+    () => {
+      throw revoked.proxy;
+    },
+    "HANDLER_CRASHED",
+  ],
+  "a rejection": [
+    async () => {
+      throw new Error("boom");
+    },
+    "HANDLER_CRASHED",
+  ],
   "a promise that rejects with nothing": [() => Promise.reject(), "HANDLER_CRASHED"],
 };
 

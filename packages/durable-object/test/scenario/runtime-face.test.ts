@@ -1,7 +1,14 @@
 /** The face of the runtime: get, call, activate, deactivate, locate, peek, list, delete, and their mistakes. */
 
 import { expect, test } from "vitest";
-import { createRuntime, defineObject, DurableObjectError, noreply, reply, type RuntimeOptions } from "../../src/index.ts";
+import {
+  createRuntime,
+  defineObject,
+  DurableObjectError,
+  noreply,
+  reply,
+  type RuntimeOptions,
+} from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import { Counter, defineCounter } from "../support/counter.ts";
 import { FakeClock, settled } from "../support/fake-clock.ts";
@@ -41,7 +48,18 @@ onEveryStore("the runtime", (stores) => {
 
   test("call reaches handlers and nothing else, and rejects for everything that is wrong", async () => {
     const runtime = await start({ objects: [Counter], store: (await stores.create()).open() });
-    const names = ["nothing", "ring", "alarms", "safe", "constructor", "toString", "__proto__", "then", "afterLoad", ""];
+    const names = [
+      "nothing",
+      "ring",
+      "alarms",
+      "safe",
+      "constructor",
+      "toString",
+      "__proto__",
+      "then",
+      "afterLoad",
+      "",
+    ];
     for (const name of [...names, "delete", "activate", "deactivate", "alarms.schedule"]) {
       const error = await errorOf(runtime.call("counter", "a", name, []));
       expect(error, name).toMatchObject({ code: "UNKNOWN_HANDLER", outcome: "not-applied", retryable: false });
@@ -59,12 +77,12 @@ onEveryStore("the runtime", (stores) => {
   test("activate brings an object to life, again does nothing; deactivate has it leave, again does nothing", async () => {
     const store = new FaultyStore((await stores.create()).open());
     const runtime = await start({ objects: [Counter], store });
-    expect(await runtime.activate(Counter, "a")).toBeUndefined();
+    await runtime.activate(Counter, "a");
     await runtime.activate("counter", "a");
     expect([store.loads, store.sent.length, runtime.activeCount]).toEqual([1, 0, 1]);
     expect(runtime.locate(Counter, "a")).toEqual({ node: runtime.node, phase: "active" });
     expect(await runtime.get(Counter, "a").increment()).toBe(1);
-    expect(await runtime.deactivate(Counter, "a")).toBeUndefined();
+    await runtime.deactivate(Counter, "a");
     expect(runtime.locate(Counter, "a")).toBeNull();
     await runtime.deactivate(Counter, "a");
     await runtime.deactivate("counter", "never there");
@@ -243,7 +261,10 @@ test(".safe resolves to a value or an error, for everything that can go wrong", 
     expect(seen).toBe(0);
   }
   expect(await safe.crash()).toMatchObject({ ok: false, error: { code: "HANDLER_CRASHED" } });
-  expect(await safe.increment(5n as unknown as number)).toMatchObject({ ok: false, error: { code: "INVALID_ARGUMENTS" } });
+  expect(await safe.increment(5n as unknown as number)).toMatchObject({
+    ok: false,
+    error: { code: "INVALID_ARGUMENTS" },
+  });
   await runtime.stop();
   expect(await safe.get()).toMatchObject({ ok: false, error: { code: "RUNTIME_STOPPED" } });
 });

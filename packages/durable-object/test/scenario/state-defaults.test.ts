@@ -44,7 +44,7 @@ const makers: Record<string, () => unknown> = {
   sparse: () => [1, , 2], // oxlint-disable-line no-sparse-arrays -- that is what is tested
   "U+0000": () => "a\u0000b",
   surrogate: () => "\ud800",
-  "__proto__": () => JSON.parse('{"__proto__": {"polluted": true}}') as unknown,
+  __proto__: () => JSON.parse('{"__proto__": {"polluted": true}}') as unknown,
   "bad key": () => ({ "a\u0000": 1 }),
   "too deep": () => deep(70),
 };
@@ -55,19 +55,22 @@ const paths: Record<string, string> = {
 };
 
 onEveryStore("state by defaults", (stores) => {
-  test.each(Object.keys(makers))("%s does not survive JSON: INVALID_STATE names the path, nothing is saved", async (what) => {
-    const store = new FaultyStore((await stores.create()).open());
-    const runtime = await start({ objects: [Box], store });
-    const box = runtime.get(Box, "a");
-    await box.put(1);
-    const error = await errorOf(box.make(what));
-    expect(error).toMatchObject({ code: "INVALID_STATE", outcome: "not-applied", retryable: false });
-    expect(error.message).toContain(paths[what] ?? "state.value");
-    expect(await box.get()).toEqual({ value: 1 });
-    expect(store.sent).toHaveLength(1);
-    expect(await codeOf(box.put(2))).toBe("ok");
-    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
-  });
+  test.each(Object.keys(makers))(
+    "%s does not survive JSON: INVALID_STATE names the path, nothing is saved",
+    async (what) => {
+      const store = new FaultyStore((await stores.create()).open());
+      const runtime = await start({ objects: [Box], store });
+      const box = runtime.get(Box, "a");
+      await box.put(1);
+      const error = await errorOf(box.make(what));
+      expect(error).toMatchObject({ code: "INVALID_STATE", outcome: "not-applied", retryable: false });
+      expect(error.message).toContain(paths[what] ?? "state.value");
+      expect(await box.get()).toEqual({ value: 1 });
+      expect(store.sent).toHaveLength(1);
+      expect(await codeOf(box.put(2))).toBe("ok");
+      expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+    },
+  );
 
   test.each<[string, JsonValue]>([
     ["null", null],
@@ -97,10 +100,14 @@ onEveryStore("state by defaults", (stores) => {
   });
 
   test("null is kept, undefined is absent; a missing top-level field is at its default at once", async () => {
-    const declared: { name: string | null; limit: number; note?: string | undefined } = { name: "anonymous", limit: 10 };
+    const declared: { name: string | null; limit: number; note: string | undefined } = {
+      name: "anonymous",
+      limit: 10,
+      note: "-",
+    };
     const Form = defineObject({
       type: "form",
-      state: { ...declared, note: "-" as string | undefined },
+      state: declared,
       handlers: {
         name: ({ state }, name: string | null) => noreply({ ...state, name }),
         drop: ({ state }) => noreply({ ...state, note: undefined }),
@@ -132,7 +139,10 @@ onEveryStore("state by defaults", (stores) => {
     const New = defineObject({
       type: "evolving",
       state: { count: 0, added: { list: [1] } },
-      handlers: { touch: ({ state }) => noreply({ ...state, count: state.count + 1 }), get: ({ state }) => reply(state) },
+      handlers: {
+        touch: ({ state }) => noreply({ ...state, count: state.count + 1 }),
+        get: ({ state }) => reply(state),
+      },
     });
     const before = await start({ objects: [Old], store: disk.open() });
     await before.get(Old, "a").set(5);

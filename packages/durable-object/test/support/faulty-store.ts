@@ -70,6 +70,13 @@ export class FaultyStore implements ObjectStore {
     });
   }
 
+  /** The next commit fails with this, and nothing of it is applied. */
+  failNextCommitWith(failure: StoreFailure): void {
+    this.#fates.push(async () => {
+      throw failure;
+    });
+  }
+
   /** The next commit is applied, and its answer is lost. */
   loseNextAnswer(): void {
     this.#fates.push(async (_batch, apply) => {
