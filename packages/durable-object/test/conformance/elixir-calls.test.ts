@@ -94,7 +94,7 @@ onEveryStore("calls", (stores) => {
     // @ts-expect-error -- an argument too many
     expect(await counter.get(1)).toBe(0);
     // @ts-expect-error -- an argument of another type
-    expect(await codeOf(counter.increment({ by: 1 }))).toBe("INVALID_STATE");
+    expect(await codeOf(counter.increment(new Date()))).toBe("INVALID_ARGUMENTS");
     // @ts-expect-error -- an argument is missing
     expect(await counter.incrementSlowly()).toBe(1);
   });
@@ -190,7 +190,6 @@ onEveryStore("calls", (stores) => {
   test("CALL-20 nobody puts a state from outside: only a handler does, and it is checked", async () => {
     const { runtime, counter } = await startCounters(stores);
     expect("putState" in runtime || "put_state" in runtime).toBe(false);
-    expect(await codeOf(counter.increment("text" as unknown as number))).toBe("ok");
     expect(await codeOf(counter.increment(Number.NaN))).toBe("INVALID_ARGUMENTS");
   });
 
@@ -244,7 +243,11 @@ onEveryStore("calls", (stores) => {
 });
 
 test("CALL-24 there is no default store: a runtime without one is INVALID_OPTION", async () => {
-  const Plain = defineObject({ type: "plain", state: {}, handlers: { get: read(() => reply(1)), end: () => noreply() } });
+  const Plain = defineObject({
+    type: "plain",
+    state: {},
+    handlers: { get: read(() => reply(1)), end: () => noreply() },
+  });
   // @ts-expect-error -- the store is required
   expect(await codeOf(start({ objects: [Plain] }))).toBe("INVALID_OPTION");
 });

@@ -101,7 +101,7 @@ class Callers {
   }
 
   async #appendForever(child: CrashProcess, id: string): Promise<void> {
-    while (await this.#append(child, id, `${Math.floor(this.#random() * 2 ** 48).toString(36)}`)) {
+    while (await this.#append(child, id, Math.floor(this.#random() * 2 ** 48).toString(36))) {
       // On to the next one.
     }
   }
@@ -159,7 +159,7 @@ afterEach(() => {
   for (const suffix of ["", "-wal", "-shm", "-owner"]) rmSync(`${path}${suffix}`, { force: true });
 });
 
-describe(told, () => {
+describe(`killed at the moments of ${told}`, () => {
   test(
     "50 kills on one file: what was acknowledged is there, and everything is there once",
     { timeout: 120_000 },
@@ -192,7 +192,7 @@ describe(told, () => {
       await survivor.kill();
 
       expect(callers.failures, told).toEqual([]);
-      expect(callers.acknowledged, "the test does something").toBeGreaterThan(500);
+      expect(callers.acknowledged, "the test does something").toBeGreaterThan(50);
       await expectKept(path, callers);
     },
   );

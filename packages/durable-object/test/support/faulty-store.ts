@@ -50,7 +50,7 @@ export class FaultyStore implements ObjectStore {
   readonly #inner: ObjectStore;
   readonly #fates: Fate[] = [];
   readonly #poisoned = new Map<string, StoreFailureKind>();
-  #failingLoads: StoreFailure | null = null;
+  #failingLoads: { readonly thrown: unknown } | null = null;
   #failingReplies: StoreFailure | null = null;
   #heldLoads: Promise<void> | null = null;
   #open: OpenObjectStore | null = null;
@@ -134,7 +134,12 @@ export class FaultyStore implements ObjectStore {
 
   /** Loading fails until it is called with null. */
   failLoads(kind: StoreFailureKind | null, code: ErrorCode = "STORE_UNAVAILABLE"): void {
-    this.#failingLoads = kind === null ? null : new StoreFailure(kind, code, "the load was made to fail");
+    this.#failingLoads = kind === null ? null : { thrown: new StoreFailure(kind, code, "the load was made to fail") };
+  }
+
+  /** Loading throws this, which a store should not. */
+  throwOnLoad(thrown: unknown): void {
+    this.#failingLoads = { thrown };
   }
 
   /** Looking up recorded replies fails until it is called with null. */
@@ -185,7 +190,7 @@ export class FaultyStore implements ObjectStore {
       load: async (addresses) => {
         this.loads += 1;
         if (this.#heldLoads !== null) await this.#heldLoads;
-        if (this.#failingLoads !== null) throw this.#failingLoads;
+        if (this.#failingLoads !== null) throw this.#failingLoads.thrown;
         return await inner.load(addresses);
       },
       commit: (batch) => this.#commit(inner, batch),
