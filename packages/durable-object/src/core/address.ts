@@ -18,6 +18,7 @@ export const maxTypeLength = 64;
 /** What is wrong with an id, or null. Ids are any printable text of at most 256 bytes that is not blank. */
 export function idProblem(id: unknown): string | null {
   if (typeof id !== "string") return `an id is a string, not ${id === null ? "null" : typeof id}`;
+  if (isPlainText(id)) return null;
   if (id.trim() === "") return "an id may not be empty or blank";
   return textProblem(id, "an id");
 }
@@ -35,6 +36,16 @@ export function typeProblem(type: unknown): string | null {
   if (typeof type !== "string" || type === "") return "a type is a string that is not empty";
   if (type.length > maxTypeLength) return `a type has at most ${maxTypeLength} characters`;
   return /^[A-Za-z0-9_.-]+$/.test(type) ? null : "a type consists of letters, digits, and _ . -";
+}
+
+/** Whether a text is short printable ASCII that does not begin with a blank: what nearly all ids are. */
+function isPlainText(text: string): boolean {
+  if (text.length === 0 || text.length > maxIdBytes || text.startsWith(" ")) return false;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
 function textProblem(text: string, what: string): string | null {

@@ -11,7 +11,7 @@ import { copyJson } from "../core/json.ts";
 import { DurableObjectError, type ErrorCode, type FailureOutcome } from "../core/errors.ts";
 import type { Firing } from "../alarms/firing.ts";
 import type { RecordedReply } from "../ports/object-store.ts";
-import type { Expiring } from "./deadlines.ts";
+import type { Bucket, Expiring } from "./deadlines.ts";
 import type { Operation } from "./operation.ts";
 import type { ChainLink } from "./call-chain.ts";
 
@@ -72,6 +72,9 @@ export class Call implements Expiring {
   /** For telemetry. */
   context: object | null = null;
   stage: CallStage = "waiting";
+  bucket: Bucket | null = null;
+  earlier: Expiring | null = null;
+  later: Expiring | null = null;
   #isFollower = false;
   readonly #observer: CallObserver;
   readonly #resolve: (value: unknown) => void;

@@ -11,7 +11,13 @@ import { formatAddress } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
 import { utf8Length } from "../core/json.ts";
-import { StoreFailure, type CommitResult, type ObjectWrite, type OpenObjectStore } from "../ports/object-store.ts";
+import {
+  StoreFailure,
+  type CommitBatch,
+  type CommitResult,
+  type ObjectWrite,
+  type OpenObjectStore,
+} from "../ports/object-store.ts";
 import { publishWarning } from "../telemetry/channels.ts";
 import type { PendingWrite } from "./pending-write.ts";
 
@@ -19,10 +25,10 @@ const longestBatch = 1_024;
 /** When a batch is closed early, in characters of state. */
 const heaviestBatch = 4 * 1024 * 1024;
 
-/** A write on its way, with what the store was given. */
-interface Sent {
-  readonly pending: PendingWrite;
-  readonly write: ObjectWrite;
+/** Writes on their way, with what the store is given; the same index is the same object. */
+interface Batch {
+  readonly pending: readonly PendingWrite[];
+  readonly writes: readonly ObjectWrite[];
 }
 
 /** What the committer is given. */
@@ -62,19 +68,48 @@ export class Committer {
 
   #gather(): void {
     this.#phase = "gathering";
-    this.#options.environment.soon(() => {
-      if (this.#phase === "gathering") void this.#sendGathered();
-    });
+    this.#options.environment.soon(this.#sendSoon);
   }
 
+  /** One function for all batches. */
+  readonly #sendSoon = (): void => {
+    if (this.#phase === "gathering") void this.#sendGathered();
+  };
+
+  /** One commit. What goes wrong is handled elsewhere, so that the good path has one wait. */
   async #sendGathered(): Promise<void> {
     this.#phase = "sending";
-    await this.#send(this.#closeBatch());
+    const batch = this.#closeBatch();
+    if (batch.writes.length > 0) {
+      const commit = this.#numbered(batch);
+      let result: CommitResult | null = null;
+      let failure: unknown;
+      try {
+        result = await this.#options.store.commit(commit);
+      } catch (error) {
+        failure = error;
+      }
+      if (result === null) await this.#recover(batch, commit, failure);
+      else this.#applied(batch, result);
+    }
     if (!this.#isSending) return;
-    if (this.#gathering.length > 0) {
-      this.#gather();
-    } else {
-      this.#phase = "idle";
+    if (this.#gathering.length > 0) this.#gather();
+    else this.#phase = "idle";
+  }
+
+  #numbered({ writes }: Batch): CommitBatch {
+    return { number: this.#number + 1, at: this.#options.environment.now(), writes };
+  }
+
+  #applied({ pending }: Batch, { stale }: CommitResult): void {
+    // Closed meanwhile: everybody has been told already.
+    if (!this.#isSending) return;
+    this.#number += 1;
+    const isStale = stale.length === 0 ? null : new Set(stale);
+    for (let index = 0; index < pending.length; index++) {
+      const each = pending[index] as PendingWrite;
+      if (isStale?.has(index) === true) each.owner.stale();
+      else each.owner.committed(each);
     }
   }
 
@@ -95,29 +130,31 @@ export class Committer {
   }
 
   /** Takes what has gathered, as far as it fits into one batch, in the form the store is given. */
-  #closeBatch(): Sent[] {
-    const batch: Sent[] = [];
-    const refused: { readonly pending: PendingWrite; readonly error: DurableObjectError }[] = [];
+  #closeBatch(): Batch {
+    const pending: PendingWrite[] = [];
+    const writes: ObjectWrite[] = [];
+    const refused: { readonly each: PendingWrite; readonly error: DurableObjectError }[] = [];
     const gathered = this.#gathering;
     let taken = 0;
     let weight = 0;
-    while (taken < gathered.length && batch.length < longestBatch && weight < heaviestBatch) {
-      const pending = gathered[taken++] as PendingWrite;
-      const baseRevision = pending.owner.sending(pending);
+    while (taken < gathered.length && writes.length < longestBatch && weight < heaviestBatch) {
+      const each = gathered[taken++] as PendingWrite;
+      const baseRevision = each.owner.sending(each);
       // Dropped while it gathered: its calls have their answers.
       if (baseRevision === null) continue;
-      const write = this.#serialise(pending, baseRevision);
+      const write = this.#serialise(each, baseRevision);
       if (write instanceof DurableObjectError) {
-        refused.push({ pending, error: write });
+        refused.push({ each, error: write });
       } else {
         weight += write.state?.length ?? 0;
-        batch.push({ pending, write });
+        pending.push(each);
+        writes.push(write);
       }
     }
-    this.#gathering = gathered.slice(taken);
+    this.#gathering = taken === gathered.length ? [] : gathered.slice(taken);
     // Only now: whoever hears of it goes on at once, and what it then writes belongs to the next batch.
-    for (const { pending, error } of refused) pending.owner.rejected(pending, error);
-    return batch;
+    for (const { each, error } of refused) each.owner.rejected(each, error);
+    return { pending, writes };
   }
 
   /** The write as the store takes it, or why its state cannot be stored. */
@@ -141,52 +178,62 @@ export class Committer {
     );
   }
 
-  /** Sends a batch until its fate is known, and tells every activation its part. */
-  async #send(batch: readonly Sent[]): Promise<void> {
-    if (batch.length === 0) return;
-    const outcome = await this.#commit(batch);
-    // Closed meanwhile: everybody has been told already.
+  /** A batch was not acknowledged. Finds out what became of it, and tells every activation its part. */
+  async #recover(batch: Batch, commit: CommitBatch, failure: unknown): Promise<void> {
+    const outcome = await this.#resolve(batch, commit, failure);
     if (outcome === null || !this.#isSending) return;
     if (!(outcome instanceof StoreFailure)) {
-      this.#number += 1;
-      const stale = new Set(outcome.stale);
-      batch.forEach(({ pending }, index) => {
-        if (stale.has(index)) pending.owner.stale();
-        else pending.owner.committed(pending);
-      });
+      this.#applied(batch, outcome);
       return;
     }
-    for (const { pending } of batch) pending.inDoubt = false;
+    for (const each of batch.pending) each.inDoubt = false;
     if (outcome.kind === "lost") {
       this.#phase = "closed";
       this.#options.onLost(outcome);
-    } else if (outcome.kind === "refused" && batch.length > 1) {
-      const middle = batch.length >> 1;
-      await this.#send(batch.slice(0, middle));
-      if (this.#isSending) await this.#send(batch.slice(middle));
+    } else if (outcome.kind === "refused" && batch.writes.length > 1) {
+      const middle = batch.writes.length >> 1;
+      await this.#sendPart(batch, 0, middle);
+      if (this.#isSending) await this.#sendPart(batch, middle, batch.writes.length);
     } else {
-      for (const { pending } of batch) pending.owner.rejected(pending, commitError(pending, outcome));
+      for (const each of batch.pending) each.owner.rejected(each, commitError(each, outcome));
     }
   }
 
-  /** The result of a batch, or a failure after which nothing of it is or will be applied; null if closed. */
-  async #commit(batch: readonly Sent[]): Promise<CommitResult | StoreFailure | null> {
-    const { store, environment } = this.#options;
-    const commit = { number: this.#number + 1, at: environment.now(), writes: batch.map(({ write }) => write) };
+  /** Sends a part of a batch that was refused as a whole. */
+  async #sendPart({ pending, writes }: Batch, from: number, to: number): Promise<void> {
+    const part: Batch = { pending: pending.slice(from, to), writes: writes.slice(from, to) };
+    const commit = this.#numbered(part);
+    let result: CommitResult;
+    try {
+      result = await this.#options.store.commit(commit);
+    } catch (error) {
+      await this.#recover(part, commit, error);
+      return;
+    }
+    this.#applied(part, result);
+  }
+
+  /**
+   * Sends the same again until it is known what became of it. Returns the result, or a failure after which
+   * nothing of it is or will be applied; null if closed.
+   */
+  async #resolve({ pending }: Batch, commit: CommitBatch, first: unknown): Promise<CommitResult | StoreFailure | null> {
+    let failure = first;
     for (let attempt = 0; ; attempt++) {
+      // Whatever is not known to have failed may have been applied.
+      if (failure instanceof StoreFailure && failure.kind !== "retry") {
+        return failure.kind === "lost" && attempt > 0 ? maybeApplied(failure) : failure;
+      }
+      if (!this.#isSending) return null;
+      for (const each of pending) each.inDoubt = true;
+      const message = `Commit ${commit.number} of ${commit.writes.length} objects is in doubt and is sent again: ${messageOf(failure)}`;
+      publishWarning({ warning: "commit-in-doubt", message, cause: failure });
+      await this.#backOff(Math.min(20 * 2 ** attempt, 1_000));
+      if (!this.#isSending) return null;
       try {
-        return await store.commit(commit);
+        return await this.#options.store.commit(commit);
       } catch (error) {
-        // Whatever is not known to have failed may have been applied.
-        if (error instanceof StoreFailure && error.kind !== "retry") {
-          return error.kind === "lost" && attempt > 0 ? maybeApplied(error) : error;
-        }
-        if (!this.#isSending) return null;
-        for (const { pending } of batch) pending.inDoubt = true;
-        const message = `Commit ${commit.number} of ${batch.length} objects is in doubt and is sent again: ${messageOf(error)}`;
-        publishWarning({ warning: "commit-in-doubt", message, cause: error });
-        await this.#backOff(Math.min(20 * 2 ** attempt, 1_000));
-        if (!this.#isSending) return null;
+        failure = error;
       }
     }
   }

@@ -100,7 +100,8 @@ export class Router implements CallObserver {
     const caller = options.caller ?? currentTurn();
     const { environment } = this.#options;
     const nowMs = environment.monotonic();
-    let deadline = nowMs + options.timeoutMs;
+    // A whole number: it is kept without an allocation.
+    let deadline = Math.ceil(nowMs + options.timeoutMs);
     if (caller !== null && !caller.over && caller.deadline < deadline) deadline = caller.deadline;
     const call = new Call(address, operation, args, deadline, caller, this);
     this.#pending += 1;

@@ -1,162 +1,236 @@
 /**
- * A process is killed at random moments, again and again, on one file. Whatever it acknowledged is in the
- * file, once; what it did not acknowledge is there at most once, and exactly once after it was repeated
- * under its idempotency key.
+ * A process that acknowledges calls is killed (SIGKILL) at random moments, again and again on one file:
+ * what it acknowledged is there, and with idempotency keys everything is applied exactly once.
+ *
+ * The moments follow from a seed, which the tests are named after; CRASH_SEED=… runs the same moments again.
  */
 
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
-import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createRuntime } from "../../src/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
-import { Log, logOf } from "../fixtures/crash-log.ts";
+import { Counter, Journal } from "../fixtures/crash-objects.ts";
+import { CrashProcess } from "../fixtures/crash-process.ts";
 
-const child = fileURLToPath(new URL("../fixtures/crash-child.ts", import.meta.url));
-const kills = Number(process.env["CRASH_KILLS"] ?? 25);
-const seed = Number(process.env["CRASH_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = Number(process.env["CRASH_SEED"] ?? Date.now() % 2 ** 31);
+const told = `CRASH_SEED=${seed}`;
+const ids = ["a", "b", "c", "d"];
 
-/** A small generator (mulberry32): the same seed kills at the same moments, as far as the machine allows. */
-function random(start: number): () => number {
-  let state = start >>> 0;
+/** Numbers in [0, 1) that follow from a seed (mulberry32). */
+function randomNumbers(from: number): () => number {
+  let state = from;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
+    state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 
-interface Life {
-  readonly begun: number[];
-  readonly acked: number[];
-}
+const directory = mkdtempSync(join(tmpdir(), "durable-object-"));
+const cache = join(directory, "compile-cache");
+afterAll(() => rmSync(directory, { recursive: true }));
 
-/** Runs the child, and kills it some time after it is ready. `afterMs` may be 0: then it dies while it opens. */
-async function live(
-  path: string,
-  first: number,
-  mode: "keys" | "plain",
-  repeats: number[],
-  afterMs: number,
-): Promise<Life> {
-  const life: Life = { begun: [], acked: [] };
-  const running = spawn(process.execPath, [child, path, String(first), mode, repeats.join(",")], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const exited = new Promise<NodeJS.Signals | null>((resolve) =>
-    running.on("exit", (_code, signal) => resolve(signal)),
-  );
-  const kill = (): void => void setTimeout(() => running.kill("SIGKILL"), afterMs);
-  for await (const line of createInterface({ input: running.stdout })) {
-    const [word, number] = line.split(" ");
-    if (word === "ready") kill();
-    if (word === "begin") life.begun.push(Number(number));
-    if (word === "acked") life.acked.push(Number(number));
+/** Starting a process takes longer than its life here: the next ones start while this one lives. */
+class Processes {
+  readonly #ready: CrashProcess[] = [];
+
+  async begin(): Promise<void> {
+    await CrashProcess.fillCache(cache);
+    this.#ready.push(new CrashProcess(cache), new CrashProcess(cache));
   }
-  expect(await exited).toBe("SIGKILL");
-  return life;
+
+  /** One that waits for its first order. */
+  async next(): Promise<CrashProcess> {
+    this.#ready.push(new CrashProcess(cache));
+    const next = this.#ready.shift() as CrashProcess;
+    await next.ask({ order: "wake" });
+    return next;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#ready.splice(0).map((process) => process.kill()));
+  }
 }
 
-/** What is in the file, read as anybody could. */
-function stored(path: string): Map<string, number[]> {
-  const database = new DatabaseSync(path, { readOnly: true });
-  const rows = database.prepare("SELECT id, state FROM durable_objects WHERE type = 'log'").all();
+const processes = new Processes();
+beforeAll(() => processes.begin());
+afterAll(() => processes.end());
+
+/** What was asked of the processes, and what they acknowledged. */
+class Callers {
+  readonly #random: () => number;
+  /** Operations by object, with the index that was acknowledged; null while unknown. */
+  readonly operations = new Map(ids.map((id) => [id, new Map<string, number | null>()]));
+  readonly counts = new Map(ids.map((id) => [id, new Set<number>()]));
+  increments = 0;
+  failures: string[] = [];
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  get unknown(): number {
+    return [...this.operations.values()].flatMap((known) => [...known.values()]).filter((index) => index === null)
+      .length;
+  }
+
+  get acknowledged(): number {
+    return [...this.operations.values()].flatMap((known) => [...known.values()]).length - this.unknown;
+  }
+
+  /** Repeats what is unknown, in the same order, and then asks for more until the process is gone. */
+  async useUntilGone(child: CrashProcess): Promise<void> {
+    await Promise.all(ids.map((id) => this.repeat(child, id)));
+    await Promise.all(
+      ids.flatMap((id) => [
+        this.#appendForever(child, id),
+        this.#appendForever(child, id),
+        this.#countForever(child, id),
+      ]),
+    );
+  }
+
+  async repeat(child: CrashProcess, id: string): Promise<void> {
+    const unknown = [...(this.operations.get(id) ?? [])].filter(([, index]) => index === null);
+    await Promise.all(unknown.map(([operation]) => this.#append(child, id, operation)));
+  }
+
+  async #appendForever(child: CrashProcess, id: string): Promise<void> {
+    while (await this.#append(child, id, Math.floor(this.#random() * 2 ** 48).toString(36))) {
+      // On to the next one.
+    }
+  }
+
+  async #append(child: CrashProcess, id: string, operation: string): Promise<boolean> {
+    this.operations.get(id)?.set(operation, null);
+    const answer = await child.ask({ order: "append", id, operation });
+    if (answer === null) return false;
+    if (answer.failure === undefined) this.operations.get(id)?.set(operation, answer.value as number);
+    else this.failures.push(answer.failure.message);
+    return answer.failure === undefined;
+  }
+
+  async #countForever(child: CrashProcess, id: string): Promise<void> {
+    for (;;) {
+      this.increments += 1;
+      const answer = await child.ask({ order: "increment", id });
+      if (answer === null) return;
+      if (answer.failure !== undefined) this.failures.push(answer.failure.message);
+      else if (this.counts.get(id)?.has(answer.value as number) === true) this.failures.push("a count was given twice");
+      else this.counts.get(id)?.add(answer.value as number);
+      if (answer.failure !== undefined) return;
+    }
+  }
+}
+
+/** The file is whole, and holds what was acknowledged. */
+async function expectKept(path: string, callers: Callers): Promise<void> {
+  const database = new DatabaseSync(path);
+  expect(database.prepare("PRAGMA integrity_check").all(), told).toEqual([{ integrity_check: "ok" }]);
   database.close();
-  return new Map(
-    rows.map((row) => [String(row["id"]), (JSON.parse(String(row["state"])) as { operations: number[] }).operations]),
+
+  await using runtime = await createRuntime({ objects: [Journal, Counter], store: sqlite(path) });
+  for (const id of ids) {
+    const known = callers.operations.get(id) ?? new Map<string, number | null>();
+    const { operations } = (await runtime.peek(Journal, id)) ?? { operations: [] };
+    expect(new Set(operations).size, `${told}: nothing is applied twice`).toBe(operations.length);
+    expect(
+      operations.filter((operation) => !known.has(operation)),
+      `${told}: nothing comes from nowhere`,
+    ).toEqual([]);
+    for (const [operation, index] of known) {
+      if (index !== null) expect(operations[index], `${told}: ${operation} of ${id} was acknowledged`).toBe(operation);
+    }
+    const { count } = (await runtime.peek(Counter, id)) ?? { count: 0 };
+    expect(count, `${told}: what was counted last`).toBeGreaterThanOrEqual(
+      Math.max(0, ...(callers.counts.get(id) ?? [])),
+    );
+    expect(count, `${told}: nothing is counted twice`).toBeLessThanOrEqual(callers.increments);
+  }
+}
+
+let path = "";
+afterEach(() => {
+  for (const suffix of ["", "-wal", "-shm", "-owner"]) rmSync(`${path}${suffix}`, { force: true });
+});
+
+describe(`killed at the moments of ${told}`, () => {
+  test(
+    "50 kills on one file: what was acknowledged is there, and everything is there once",
+    { timeout: 120_000 },
+    async () => {
+      path = join(directory, "fifty.db");
+      const random = randomNumbers(seed);
+      const callers = new Callers(random);
+      for (let life = 0; life < 50; life++) {
+        const child = await processes.next();
+        const opening = child.ask({ order: "open", path });
+        // Now and then it dies while it opens.
+        if (random() < 0.2) {
+          await sleep(random() * 15);
+        } else {
+          expect(await opening, `${told}: it opens after a crash`).not.toBeNull();
+          const living = callers.useUntilGone(child);
+          await sleep(random() * 50);
+          await child.kill();
+          await living;
+        }
+        await child.kill();
+        expect((await opening)?.failure, told).toBeUndefined();
+      }
+
+      const survivor = await processes.next();
+      await survivor.ask({ order: "open", path });
+      for (const id of ids) await callers.repeat(survivor, id);
+      expect(callers.unknown, `${told}: what was unknown is known in the end`).toBe(0);
+      await survivor.ask({ order: "stop" });
+      await survivor.kill();
+
+      expect(callers.failures, told).toEqual([]);
+      expect(callers.acknowledged, "the test does something").toBeGreaterThan(50);
+      await expectKept(path, callers);
+    },
   );
-}
 
-function countIn(logs: Map<string, number[]>, operation: number): number {
-  return (logs.get(logOf(operation)) ?? []).filter((each) => each === operation).length;
-}
+  test("killed while it creates the file: the next one finds a file that works", { timeout: 60_000 }, async () => {
+    const random = randomNumbers(seed + 1);
+    for (let attempt = 0; attempt < 12; attempt++) {
+      path = join(directory, `new-${attempt}.db`);
+      const child = await processes.next();
+      const opening = child.ask({ order: "open", path });
+      await sleep(random() * 25);
+      await child.kill();
+      await opening;
 
-function newFile(): string {
-  const directory = mkdtempSync(join(tmpdir(), "durable-object-crash-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return join(directory, "app.db");
-}
-
-test(`what was acknowledged survives ${kills} kills, once (seed ${seed})`, { timeout: 120_000 }, async () => {
-  const path = newFile();
-  const chance = random(seed);
-  let next = 0;
-  let acked = 0;
-  for (let life = 0; life < kills; life++) {
-    const { begun, acked: acknowledged } = await live(path, next, "plain", [], chance() * 60);
-    const logs = stored(path);
-    for (const operation of acknowledged) expect(countIn(logs, operation), `operation ${operation}`).toBe(1);
-    for (const operation of begun) expect(countIn(logs, operation), `operation ${operation}`).toBeLessThanOrEqual(1);
-    acked += acknowledged.length;
-    next = Math.max(next, ...begun.map((operation) => operation + 1));
-  }
-  expect(acked).toBeGreaterThan(kills);
-});
-
-test(
-  `with idempotency keys, everything is applied exactly once over ${kills} kills (seed ${seed})`,
-  { timeout: 120_000 },
-  async () => {
-    const path = newFile();
-    const chance = random(seed + 1);
-    const all = new Set<number>();
-    let unknown: number[] = [];
-    let next = 0;
-    for (let life = 0; life < kills; life++) {
-      const { begun, acked } = await live(path, next, "keys", unknown, chance() * 60);
-      for (const operation of begun) all.add(operation);
-      next = Math.max(next, ...begun.map((operation) => operation + 1));
-      const acknowledged = new Set(acked);
-      unknown = [...new Set([...unknown, ...begun])].filter((operation) => !acknowledged.has(operation));
+      await using runtime = await createRuntime({ objects: [Counter], store: sqlite(path) });
+      expect(await runtime.get(Counter, "a").increment(), told).toBe(1);
     }
-    // The last unknown ones are repeated by a process that lives.
-    const runtime = await createRuntime({ objects: [Log], store: sqlite(path) });
-    for (const operation of unknown) {
-      const log = runtime.get(Log, logOf(operation), { idempotencyKey: String(operation) });
-      await (operation % 3 === 0 ? log.appendLater(operation) : log.append(operation));
-    }
-    await runtime.stop();
-    const logs = stored(path);
-    for (const operation of all) expect(countIn(logs, operation), `operation ${operation}`).toBe(1);
-    expect([...logs.values()].flat().length).toBe(all.size);
-  },
-);
-
-test("a process that is killed while it makes the file leaves one that opens", { timeout: 60_000 }, async () => {
-  const chance = random(seed + 2);
-  for (let attempt = 0; attempt < 5; attempt++) {
-    const path = newFile();
-    const running = spawn(process.execPath, [child, path, "0", "plain"], { stdio: "ignore" });
-    const exited = new Promise((resolve) => running.on("exit", resolve));
-    setTimeout(() => running.kill("SIGKILL"), 60 + chance() * 120);
-    await exited;
-    const runtime = await createRuntime({ objects: [Log], store: sqlite(path) });
-    await runtime.get(Log, "log-0").append(-1);
-    expect(await runtime.get(Log, "log-0").all()).toContain(-1);
-    await runtime.stop();
-  }
-});
-
-test("a process that is killed while it stops loses nothing", { timeout: 60_000 }, async () => {
-  const path = newFile();
-  const script = `
-    const { createRuntime } = await import(${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)});
-    const { sqlite } = await import(${JSON.stringify(new URL("../../src/sqlite/index.ts", import.meta.url).href)});
-    const { Log } = await import(${JSON.stringify(new URL("../fixtures/crash-log.ts", import.meta.url).href)});
-    const runtime = await createRuntime({ objects: [Log], store: sqlite(${JSON.stringify(path)}) });
-    await Promise.all(Array.from({ length: 200 }, (_, each) => runtime.get(Log, "log-" + (each % 5)).append(each)));
-    void runtime.stop();
-    queueMicrotask(() => process.kill(process.pid, "SIGKILL"));
-  `;
-  const running = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    stdio: ["ignore", "ignore", "inherit"],
   });
-  expect(await new Promise((resolve) => running.on("exit", (_code, signal) => resolve(signal)))).toBe("SIGKILL");
-  const logs = stored(path);
-  for (let operation = 0; operation < 200; operation++) expect(countIn(logs, operation)).toBe(1);
+
+  test("killed while it stops: what was acknowledged is there", { timeout: 60_000 }, async () => {
+    const random = randomNumbers(seed + 2);
+    for (let attempt = 0; attempt < 10; attempt++) {
+      path = join(directory, `stop-${attempt}.db`);
+      const callers = new Callers(random);
+      const child = await processes.next();
+      await child.ask({ order: "open", path });
+      const living = callers.useUntilGone(child);
+      await sleep(20 + random() * 10);
+      const stopping = child.ask({ order: "stop" });
+      await sleep(random() * 8);
+      await child.kill();
+      await Promise.all([living, stopping]);
+
+      expect(
+        callers.failures.filter((message) => !message.includes("the runtime has stopped")),
+        told,
+      ).toEqual([]);
+      await expectKept(path, callers);
+    }
+  });
 });

@@ -12,7 +12,7 @@ import { compareWithStore, FinalCheck } from "./final-check.ts";
 import { Ledger, type LogState, type Sighting } from "./ledger.ts";
 import { Model } from "./model.ts";
 import { defineObjects, maxStateBytes, type TurnPlace, type Witness } from "./objects.ts";
-import { effects, type LogMethod, type RuntimeMethod, type Setup, type Step } from "./steps.ts";
+import { effects, type CallStep, type LogMethod, type RuntimeMethod, type Setup, type Step } from "./steps.ts";
 import { VirtualWorld } from "./virtual-world.ts";
 
 interface Life {
@@ -87,6 +87,12 @@ export class Simulation {
       case "call":
         this.#call(await this.#alive(), step);
         break;
+      case "burst": {
+        const life = await this.#alive();
+        await this.#world.settle();
+        for (const method of step.methods) this.#call(life, { ...step, method, keyed: false, timeoutMs: 0 });
+        break;
+      }
       case "repeat": {
         const call = this.#keyed[step.pick % Math.max(this.#keyed.length, 1)];
         if (call !== undefined) this.#callLog(await this.#alive(), call.name, call.method, call.entry, true, 0);
@@ -132,7 +138,7 @@ export class Simulation {
     return this.#ids[object % this.#ids.length] as string;
   }
 
-  #call(life: Life, { object, method, keyed, timeoutMs }: Extract<Step, { step: "call" }>): void {
+  #call(life: Life, { object, method, keyed, timeoutMs }: CallStep): void {
     const id = this.#id(object);
     if (method === "add" || method === "total") {
       const stub = life.runtime.get(life.objects.Tally, id);

@@ -52,16 +52,20 @@ export const effects: Readonly<Record<LogMethod | TallyMethod | RuntimeMethod, C
   list: "idle",
 };
 
+/** A call from outside. */
+export interface CallStep {
+  readonly object: number;
+  readonly method: LogMethod | TallyMethod;
+  readonly keyed: boolean;
+  /** In virtual ms; 0 for the default. */
+  readonly timeoutMs: number;
+}
+
 /** One thing that happens. Picks are taken modulo what there is to pick from. */
 export type Step =
-  | {
-      readonly step: "call";
-      readonly object: number;
-      readonly method: LogMethod | TallyMethod;
-      readonly keyed: boolean;
-      /** In virtual ms; 0 for the default. */
-      readonly timeoutMs: number;
-    }
+  | ({ readonly step: "call" } & CallStep)
+  /** Everything comes to rest, and then these calls arrive together. */
+  | { readonly step: "burst"; readonly object: number; readonly methods: readonly (LogMethod | TallyMethod)[] }
   /** A keyed call is made again. */
   | { readonly step: "repeat"; readonly pick: number }
   | { readonly step: "abort"; readonly pick: number }
@@ -107,6 +111,24 @@ const method = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...tallyMethods) },
 );
 
+/** What may get into each other's way. */
+const together = fc.constantFrom<(LogMethod | TallyMethod)[]>(
+  "append",
+  "append",
+  "appendSlowly",
+  "appendWithTally",
+  "appendWithTally",
+  "appendWithTally",
+  "add",
+  "add",
+  "add",
+  "bloat",
+  "bloat",
+  "bloat",
+  "refuse",
+  "vanish",
+);
+
 const timeoutMs = fc.oneof(
   { weight: 5, arbitrary: fc.constant(0) },
   { weight: 1, arbitrary: fc.constantFrom(20, 200) },
@@ -130,6 +152,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 40,
     arbitrary: fc.record({ step: fc.constant("call" as const), object, method, keyed: fc.boolean(), timeoutMs }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      step: fc.constant("burst" as const),
+      object,
+      methods: fc.array(together, { minLength: 2, maxLength: 6, size: "max" }),
+    }),
   },
   { weight: 40, arbitrary: fc.record({ step: fc.constant("run" as const), pick }) },
   { weight: 5, arbitrary: fc.record({ step: fc.constant("repeat" as const), pick }) },

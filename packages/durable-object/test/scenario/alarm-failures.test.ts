@@ -164,18 +164,46 @@ onEveryStore("an alarm that fails is tried again", (stores) => {
     expect(await runtime.get(Diary, "a").entries()).toEqual([]);
   });
 
+  test("a commit that the store refuses is laid to it, and tried again like any failure", async () => {
+    const world = await AlarmWorld.create(stores);
+    const runtime = await world.start();
+    const diary = runtime.get(world.script.Diary, "a");
+    await diary.plan("ring", "1s");
+    world.store.failNextCommit("refused");
+    await world.clock.advance("5m");
+    expect(world.script.starts.map(({ attempt }) => attempt)).toEqual([1, 2]);
+    expect(await diary.entries()).toHaveLength(1);
+    expect(await diary.alarms.list()).toEqual([]);
+  });
+
   describe("what is not its fault does not count", () => {
-    test.each(["refused", "full"] as const)("a commit that is %s", async (kind) => {
+    test("a commit for which there is no room", async () => {
       const world = await AlarmWorld.create(stores);
       const runtime = await world.start();
       const diary = runtime.get(world.script.Diary, "a");
       await diary.plan("ring", "1s");
-      for (let failure = 0; failure < 3; failure++) world.store.failNextCommit(kind);
+      for (let failure = 0; failure < 3; failure++) world.store.failNextCommit("full");
       await world.clock.advance("5m");
       expect(world.script.starts.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1]);
       expect(new Set(world.script.starts.map(({ firingId }) => firingId)).size).toBe(1);
       expect(await diary.entries()).toHaveLength(1);
       expect(await diary.alarms.list()).toEqual([]);
+    });
+
+    test("a store that refuses whatever is written of its object, until it does not", async () => {
+      const world = await AlarmWorld.create(stores);
+      const runtime = await world.start();
+      const { Diary } = world.script;
+      await runtime.get(Diary, "a").plan("ring", "1s");
+      await runtime.get(Diary, "b").plan("ring", "1s");
+      world.store.poison("a");
+      await world.clock.advance("30m");
+      expect(await runtime.get(Diary, "b").entries()).toHaveLength(1);
+      world.store.heal("a");
+      await world.clock.advance("2m");
+      expect(await runtime.get(Diary, "a").entries()).toHaveLength(1);
+      expect(await runtime.get(Diary, "a").alarms.list()).toEqual([]);
+      expect(await runtime.alarms.dead(Diary)).toEqual([]);
     });
 
     test("a commit whose fate is unknown: it is resolved, and the handler does not start again", async () => {
@@ -215,9 +243,9 @@ onEveryStore("an alarm that fails is tried again", (stores) => {
       const world = await AlarmWorld.create(stores);
       const runtime = await world.start({ mailboxLimit: 1 });
       const diary = runtime.get(world.script.Diary, "a", { timeout: "never" });
-      world.script.behave = async (_context, alarm) => {
+      world.script.behave = async () => {
         await world.clock.sleep("10s");
-        return alarm === "ring" ? [] : [];
+        return [];
       };
       for (const name of ["ring", "chime", "tick"] as const) await diary.plan(name, "1s");
       await world.clock.advance("2m");

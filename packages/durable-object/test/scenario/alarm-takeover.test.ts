@@ -105,6 +105,8 @@ test("an alarm that kills its process is dead after its last attempt", async () 
   const attempts: number[] = [];
   for (let life = 0; life < 6; life++) {
     await world.clock.advance("2s");
+    // Where the alarm has not done it.
+    await world.kill();
     runtime = await world.start({ alarmRetry: { attempts: 3 } });
     const [alarm] = await runtime.get(world.script.Diary, "deadly").alarms.list();
     attempts.push(alarm?.attempts ?? 0);

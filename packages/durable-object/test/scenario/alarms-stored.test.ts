@@ -102,6 +102,8 @@ onEveryStore("alarms, stored", (stores) => {
     const { task, runtime } = await startTasks(stores);
     await task.alarms.schedule("a", "1h");
     expect(await runtime.peek(Task, "t")).toEqual({ count: 0 });
+    await runtime.deactivate(Task, "t");
+    expect(await runtime.peek(Task, "t")).toEqual({ count: 0 });
     expect((await runtime.list(Task)).objects.map(({ id }) => id)).toEqual(["t"]);
   });
 

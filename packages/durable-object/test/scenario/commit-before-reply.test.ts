@@ -15,7 +15,10 @@ const Witness = defineObject({
   type: "witness",
   state: { seen: -1, times: 0 },
   handlers: {
-    see: ({ state }, count: number) => reply(count, { seen: count, times: state.times + 1 }),
+    see: ({ state }, count: number) => {
+      executed.push(count);
+      return reply(count, { seen: count, times: state.times + 1 });
+    },
     report: ({ state }) => reply(state),
     look: read(({ state }) => reply(state)),
   },
@@ -46,6 +49,8 @@ const Teller = defineObject({
   },
 });
 const answered = new Map<string, Promise<unknown>>();
+/** What the witness was told, whether or not that is committed. */
+const executed: number[] = [];
 
 async function warmCounter(stores: TestStores) {
   const store = new FaultyStore((await stores.create()).open());
@@ -121,13 +126,15 @@ onEveryStore("commit before reply", (stores) => {
     const held = store.holdNextCommit();
     const write = teller.increment();
     await held.reached;
+    executed.length = 0;
     const told = teller.tell();
     await settled();
-    // A read of the witness, from outside, must not see it either.
+    expect(executed).toEqual([]);
     expect(await runtime.get(Witness, "w").look()).toEqual({ seen: 1, times: 1 });
     held.release();
     await Promise.all([write, told]);
     await settled();
+    expect(executed).toEqual([2]);
     expect(await runtime.get(Witness, "w").report()).toEqual({ seen: 2, times: 2 });
   });
 
@@ -160,10 +167,12 @@ onEveryStore("commit before reply", (stores) => {
     await held.reached;
     const told = codeOf(teller.tell());
     const refused = codeOf(teller.tellAndRefuse());
+    executed.length = 0;
     await settled();
     held.release();
     expect([await write, await told, await refused]).toEqual(["COMMIT_FAILED", "COMMIT_FAILED", "COMMIT_FAILED"]);
     await settled();
+    expect(executed).toEqual([]);
     expect(await runtime.get(Witness, "w").report()).toEqual(before);
     expect(await runtime.peek(Teller, "t")).toEqual({ count: 1 });
   });

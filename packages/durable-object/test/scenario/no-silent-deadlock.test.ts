@@ -72,7 +72,9 @@ const Node = defineObject({
     /** Calls itself when its turn is over. */
     afterwards: async ({ state, get, id }) => {
       const self = node(get, id);
-      setImmediate(() => (outside.later = self.visit()));
+      setImmediate(() => {
+        outside.later = self.visit();
+      });
       return reply(state.visits, { visits: state.visits + 1 });
     },
     visit: ({ state }) => reply(state.visits + 1, { visits: state.visits + 1 }),

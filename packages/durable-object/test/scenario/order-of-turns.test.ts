@@ -1,7 +1,7 @@
 /** Promise 2: turns of one object run one at a time, in order of arrival, across awaits; reads run beside them. */
 
 import { expect, test } from "vitest";
-import { defineObject, noreply, read, reply, type Stub } from "../../src/index.ts";
+import { defineObject, noreply, read, reply } from "../../src/index.ts";
 import { settled } from "../support/fake-clock.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
 import { gate, type Gate } from "../support/gate.ts";
@@ -28,7 +28,7 @@ function defineLog(trace: string[], gates: Readonly<Record<string, Gate>> = {}) 
       entries: ({ state }) => reply(state.entries),
       look: read(({ state }) => reply(state.entries)),
       tell: ({ state, get }, to: string, entry: string) => {
-        void (get(Hearer, to) as Stub<typeof Hearer>).hear(entry);
+        void get(Hearer, to).hear(entry);
         return noreply({ entries: [...state.entries, entry] });
       },
       tellSlowly: async ({ state, get }, to: string, entry: string) => {

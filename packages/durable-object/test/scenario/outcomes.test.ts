@@ -15,6 +15,7 @@ type Make = (state: State) => unknown;
 const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 const throwing = {
+  // oxlint-disable-next-line unicorn/no-thenable -- that is what is tested
   get then(): unknown {
     throw new Error("a trap");
   },

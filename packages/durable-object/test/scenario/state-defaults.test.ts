@@ -100,13 +100,14 @@ onEveryStore("state by defaults", (stores) => {
   });
 
   test("null is kept, undefined is absent; a missing top-level field is at its default at once", async () => {
-    const declared: { name: string | null; limit: number; note?: string | undefined } = {
+    const declared: { name: string | null; limit: number; note: string | undefined } = {
       name: "anonymous",
       limit: 10,
+      note: "-",
     };
     const Form = defineObject({
       type: "form",
-      state: { ...declared, note: "-" as string | undefined },
+      state: declared,
       handlers: {
         name: ({ state }, name: string | null) => noreply({ ...state, name }),
         drop: ({ state }) => noreply({ ...state, note: undefined }),

@@ -26,12 +26,12 @@ const schemas: Record<string, Schema<unknown, Person>> = {
     name: z.string().default("nobody"),
     age: z.number().int().min(0).default(0),
     seen: z.coerce.date().nullable().default(null),
-  }) as Schema<unknown, Person>,
+  }),
   "zod, codec": z.object({
     name: z.string().default("nobody"),
     age: z.number().int().min(0).default(0),
     seen: isoDate.nullable().default(null),
-  }) as Schema<unknown, Person>,
+  }),
   valibot: v.object({
     name: v.optional(v.string(), "nobody"),
     age: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
@@ -44,12 +44,12 @@ const schemas: Record<string, Schema<unknown, Person>> = {
       ),
       null,
     ),
-  }) as Schema<unknown, Person>,
+  }),
   arktype: type({
     name: "string = 'nobody'",
     age: "number.integer >= 0 = 0",
     seen: [["string.date.iso.parse", "|", "Date | null"], "=", null],
-  }) as unknown as Schema<unknown, Person>,
+  }),
 };
 
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- the definition is inferred
@@ -199,7 +199,7 @@ onEveryStore("state by schema", (stores) => {
       for (const withDate of [false, true]) {
         const error = await errorOf(runtime.get(Any, "a").set(what, withDate));
         expect(error.code, `${what}, ${withDate}`).toBe("INVALID_STATE");
-        expect(error.message, `${what}, ${withDate}`).toContain("state.value");
+        expect(error.message, `${what}, ${withDate}`).toContain(what === "cycle" ? "state" : "state.value");
       }
     }
     expect(store.sent).toEqual([]);

@@ -50,7 +50,7 @@ export class FaultyStore implements ObjectStore {
   readonly #inner: ObjectStore;
   readonly #fates: Fate[] = [];
   readonly #poisoned = new Map<string, StoreFailureKind>();
-  #failingLoads: StoreFailure | null = null;
+  #failingLoads: { readonly thrown: unknown } | null = null;
   #failingReplies: StoreFailure | null = null;
   #heldLoads: Promise<void> | null = null;
   #open: OpenObjectStore | null = null;
@@ -67,6 +67,13 @@ export class FaultyStore implements ObjectStore {
     const { code = codes[kind], message = `the commit was made to fail (${kind})` } = details;
     this.#fates.push(async () => {
       throw new StoreFailure(kind, code, message);
+    });
+  }
+
+  /** The next commit fails with this, and nothing of it is applied. */
+  failNextCommitWith(failure: StoreFailure): void {
+    this.#fates.push(async () => {
+      throw failure;
     });
   }
 
@@ -127,7 +134,12 @@ export class FaultyStore implements ObjectStore {
 
   /** Loading fails until it is called with null. */
   failLoads(kind: StoreFailureKind | null, code: ErrorCode = "STORE_UNAVAILABLE"): void {
-    this.#failingLoads = kind === null ? null : new StoreFailure(kind, code, "the load was made to fail");
+    this.#failingLoads = kind === null ? null : { thrown: new StoreFailure(kind, code, "the load was made to fail") };
+  }
+
+  /** Loading throws this, which a store should not. */
+  throwOnLoad(thrown: unknown): void {
+    this.#failingLoads = { thrown };
   }
 
   /** Looking up recorded replies fails until it is called with null. */
@@ -178,7 +190,7 @@ export class FaultyStore implements ObjectStore {
       load: async (addresses) => {
         this.loads += 1;
         if (this.#heldLoads !== null) await this.#heldLoads;
-        if (this.#failingLoads !== null) throw this.#failingLoads;
+        if (this.#failingLoads !== null) throw this.#failingLoads.thrown;
         return await inner.load(addresses);
       },
       commit: (batch) => this.#commit(inner, batch),

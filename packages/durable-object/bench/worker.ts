@@ -1,0 +1,135 @@
+/**
+ * Claim: committing on the main thread is faster, and committing in a worker thread leaves the event loop
+ * free while the disk syncs. Both are options; here is what each costs.
+ *
+ * The delay of the event loop is how much later than it should a timer of 1 ms fires, as
+ * `perf_hooks.monitorEventLoopDelay` sees it.
+ *
+ *   node bench/worker.ts [--quick] [--seconds N]
+ */
+
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Counter, counterIds, openCounters } from "./support/counter.ts";
+import { callUntil, chooser, median, medianRate, medianRatio, takeTurns, type Slice } from "./support/measure.ts";
+import { perSecond, report, shown } from "./support/report.ts";
+import { scratchFile } from "./support/scratch.ts";
+import { readSettings } from "./support/settings.ts";
+
+process.env["NODE_ENV"] ??= "production";
+const run = readSettings();
+const resolutionMs = 1;
+/** Calls per second of the case that leaves the process time to breathe. */
+const pacedRate = 1_000;
+
+interface DelaySlice extends Slice {
+  /** Of the event loop, in ms. */
+  readonly medianDelay: number;
+  readonly p99Delay: number;
+  /** Of the calls, in ms. */
+  readonly latency: number;
+}
+
+/** Measures the delay of the event loop while something runs. */
+async function withDelay(work: () => Promise<Slice & { latency: number }>): Promise<DelaySlice> {
+  const histogram = monitorEventLoopDelay({ resolution: resolutionMs });
+  histogram.enable();
+  const slice = await work();
+  histogram.disable();
+  const delay = (percentile: number): number => Math.max(0, histogram.percentile(percentile) / 1e6 - resolutionMs);
+  return { ...slice, medianDelay: delay(50), p99Delay: delay(99) };
+}
+
+/** Makes calls at a steady pace, whether or not the ones before are answered. */
+async function callSteadily(seconds: number, call: () => Promise<unknown>): Promise<Slice & { latency: number }> {
+  const answers: Promise<unknown>[] = [];
+  let waited = 0;
+  const start = performance.now();
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      const elapsed = performance.now() - start;
+      for (let due = Math.floor((elapsed / 1_000) * pacedRate) - answers.length; due > 0; due--) {
+        const asked = performance.now();
+        answers.push(call().then(() => (waited += performance.now() - asked)));
+      }
+      if (elapsed < seconds * 1_000) return;
+      clearInterval(timer);
+      resolve();
+    }, 2);
+  });
+  await Promise.all(answers);
+  const elapsed = (performance.now() - start) / 1_000;
+  return { calls: answers.length, seconds: elapsed, latency: waited / answers.length };
+}
+
+const rows = [];
+for (const { objects, callers } of [
+  { objects: 1, callers: 64 },
+  { objects: 1_000, callers: 1_024 },
+  { objects: 1_000, callers: null },
+]) {
+  const ids = counterIds(objects);
+  const next = chooser(objects);
+  const main = await openCounters(scratchFile("main.db"), ids);
+  const worker = await openCounters(scratchFile("worker.db"), ids, { worker: true });
+  const [onMain, inWorker] = await takeTurns(
+    ([main, worker] as const).map(({ runtime }, index) => {
+      const call = (): Promise<unknown> => runtime.get(Counter, ids[next()] ?? "").increment(1);
+      return {
+        name: index === 0 ? "main" : "worker",
+        run: (seconds: number): Promise<DelaySlice> =>
+          withDelay(async () => {
+            if (callers === null) return callSteadily(seconds, call);
+            const slice = await callUntil({ callers, seconds, stride: callers }, call);
+            return { ...slice, latency: (slice.seconds / slice.calls) * callers * 1_000 };
+          }),
+      };
+    }) as [{ name: string; run: (seconds: number) => Promise<DelaySlice> }, { name: string; run: (seconds: number) => Promise<DelaySlice> }],
+    run,
+  );
+  const load = callers === null ? `${shown(pacedRate)} calls/s, steady` : `${shown(callers)} callers, as fast as they can`;
+  for (const [thread, slices] of [["main", onMain], ["worker", inWorker]] as const) {
+    rows.push({
+      objects,
+      load,
+      thread,
+      rate: medianRate(slices),
+      ratio: medianRatio(slices, onMain),
+      latency: median(slices.map(({ latency }) => latency)),
+      medianDelay: median(slices.map(({ medianDelay }) => medianDelay)),
+      p99Delay: median(slices.map(({ p99Delay }) => p99Delay)),
+    });
+  }
+  await main.runtime.stop();
+  await worker.runtime.stop();
+}
+
+report(
+  {
+    name: "worker",
+    measures: "durable increments with the database on the main thread and in a worker thread, and how late the event loop is meanwhile",
+    doesNotMeasure: "slow disks, for which the worker is meant: the longer a sync takes, the more it spares the event loop",
+  },
+  run,
+  {
+    settings: { store: "sqlite", synchronous: "full", freezeState: false, stateBytes: 10, stub: "asked for in every call" },
+    columns: [
+      { key: "objects", title: "objects" },
+      { key: "load", title: "load" },
+      { key: "thread", title: "database in" },
+      { key: "rate", title: "calls/s" },
+      { key: "ratio", title: "of main", digits: 2, unit: " ×" },
+      { key: "latency", title: "mean latency ms", digits: 2 },
+      { key: "medianDelay", title: "loop delay p50 ms", digits: 2 },
+      { key: "p99Delay", title: "p99 ms", digits: 2 },
+    ],
+    rows,
+    aims: [],
+    headlines: rows
+      .filter(({ thread, objects, load }) => thread === "worker" && (objects === 1 || load.startsWith("1,024")))
+      .map(({ objects, load, rate }) => ({
+        what: `the same with the database in a worker thread: ${shown(objects)} object(s), ${load.split(" ")[0] ?? ""} in flight`,
+        here: perSecond(rate),
+        byHand: "–",
+      })),
+  },
+);
