@@ -81,7 +81,13 @@ report(
   },
   run,
   {
-    settings: { store: "sqlite", synchronous: "full", worker: false, freezeState: false, scheduler: "polling, its defaults" },
+    settings: {
+      store: "sqlite",
+      synchronous: "full",
+      worker: false,
+      freezeState: false,
+      scheduler: "polling, its defaults",
+    },
     columns: [
       { key: "objects", title: "objects" },
       { key: "alarms", title: "alarms" },

@@ -71,7 +71,8 @@ const [active, cold, setByHand, byHand, batched] = await takeTurns(
     },
     {
       name: "set by hand",
-      run: () => Promise.resolve(timed(byHandCount, () => hand.setEach(ids.slice(0, byHandCount), Number.MAX_SAFE_INTEGER))),
+      run: () =>
+        Promise.resolve(timed(byHandCount, () => hand.setEach(ids.slice(0, byHandCount), Number.MAX_SAFE_INTEGER))),
     },
     {
       name: "by hand",
@@ -130,7 +131,13 @@ report(
   },
   run,
   {
-    settings: { store: "sqlite", synchronous: "full", worker: false, freezeState: false, scheduler: "polling, its defaults" },
+    settings: {
+      store: "sqlite",
+      synchronous: "full",
+      worker: false,
+      freezeState: false,
+      scheduler: "polling, its defaults",
+    },
     columns: [
       { key: "what", title: "" },
       { key: "alarms", title: "alarms" },

@@ -208,7 +208,7 @@ onEveryStore("the polling scheduler", (stores) => {
     await world.stop(first);
     hangs = false;
     const second = await world.start();
-    await world.clock.advance("2d");
+    await world.clock.advance("10m");
     expect(world.script.starts).toHaveLength(2);
     expect(await second.get(world.script.Diary, "a").entries()).toHaveLength(1);
   });

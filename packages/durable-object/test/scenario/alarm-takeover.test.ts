@@ -101,15 +101,12 @@ test("an alarm that kills its process is dead after its last attempt", async () 
     return [];
   };
   await runtime.get(world.script.Diary, "deadly").plan("ring", "1s");
-  await runtime.get(world.script.Diary, "innocent").plan("ring", "1s");
-  const attempts: number[] = [];
+  await runtime.get(world.script.Diary, "innocent").plan("ring", "15s");
   for (let life = 0; life < 6; life++) {
     await world.clock.advance("2s");
     // Where the alarm has not done it.
     await world.kill();
     runtime = await world.start({ alarmRetry: { attempts: 3 } });
-    const [alarm] = await runtime.get(world.script.Diary, "deadly").alarms.list();
-    attempts.push(alarm?.attempts ?? 0);
   }
   await world.clock.advance("10s");
   deadly = false;
@@ -121,6 +118,20 @@ test("an alarm that kills its process is dead after its last attempt", async () 
   expect(await runtime.alarms.redrive(world.script.Diary, "deadly", "ring")).toBe(true);
   await world.clock.advance("1s");
   expect(await runtime.get(world.script.Diary, "deadly").entries()).toHaveLength(1);
+});
+
+test("a process that dies again and again before anything starts makes nothing dead", async () => {
+  const world = await AlarmWorld.create(durable);
+  const first = await world.start();
+  for (const id of ["a", "b"]) await first.get(world.script.Diary, id).plan("ring", "1s");
+  for (let life = 0; life < 15; life++) {
+    await world.kill();
+    await world.clock.oversleep("5s");
+    await world.start();
+  }
+  await world.clock.advance("1m");
+  expect(await world.runtime.alarms.dead(world.script.Diary)).toEqual([]);
+  expect(world.script.starts.map(({ id }) => id).toSorted()).toEqual(["a", "b"]);
 });
 
 test("an unclean end counts one attempt for what was due, before it starts again, and once", async () => {
