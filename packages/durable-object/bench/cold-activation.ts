@@ -65,9 +65,7 @@ async function activateAll(inFlight: number): Promise<Slice> {
 
 async function selectAll(): Promise<Slice> {
   const database = new DatabaseSync(path, { readOnly: true });
-  const select = database.prepare(
-    "SELECT state FROM durable_objects WHERE tenant = '' AND type = 'note' AND id = ?",
-  );
+  const select = database.prepare("SELECT state FROM durable_objects WHERE tenant = '' AND type = 'note' AND id = ?");
   // oxlint-disable-next-line typescript/require-await -- as it would be written in a web application
   const slice = await readAll(1, async (id) => (JSON.parse(select.get(id)?.["state"] as string) as { n: number }).n);
   database.close();
@@ -94,7 +92,12 @@ for (let round = 0; round < run.rounds; round++) {
 const byHand = median(rates[3] ?? []);
 const rows = contestants.map(({ what }, index) => {
   const rate = median(rates[index] ?? []);
-  return { what, rate, us: 1e6 / rate, ratio: median((rates[index] ?? []).map((one, at) => one / (rates[3]?.[at] ?? 1))) };
+  return {
+    what,
+    rate,
+    us: 1e6 / rate,
+    ratio: median((rates[index] ?? []).map((one, at) => one / (rates[3]?.[at] ?? 1))),
+  };
 });
 
 report(
