@@ -98,7 +98,6 @@ for (const kilobytes of [1, 10, 100, 1_000]) {
         },
         {
           name: "by hand",
-          // oxlint-disable-next-line typescript/require-await -- as it would be written in a web application
           run: (seconds) => callUntil({ callers, seconds }, async () => hand.change(...change())),
         },
       ] as const,

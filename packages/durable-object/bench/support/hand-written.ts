@@ -29,11 +29,9 @@ export function handWrittenCounters(ids: readonly string[], fetch: "all" | "get"
   const update = database.prepare("UPDATE counters SET n = n + ? WHERE id = ? RETURNING n");
   const select = database.prepare("SELECT n FROM counters WHERE id = ?");
   return {
-    // oxlint-disable-next-line typescript/require-await -- as it would be written in a web application
     async increment(id, amount) {
       return (fetch === "all" ? update.all(amount, id)[0] : update.get(amount, id))?.["n"] as number;
     },
-    // oxlint-disable-next-line typescript/require-await -- the same
     async value(id) {
       return select.get(id)?.["n"] as number;
     },

@@ -67,29 +67,32 @@ export async function measureIncrements(
   const byGet = handWrittenCounters(ids, "get");
   const raw = await rawBatches(ids);
   const hot = objects === 1 ? runtime.get(Counter, ids[0] ?? "") : null;
-  const rows: IncrementRow[] = [];
+  const next = chooser(objects);
+  const id = (): string => ids[next()] ?? "";
   let answered = 0;
+  let rowsPerCommit = 1;
+  const runLibrary = async (callers: number, seconds: number): Promise<LibrarySlice> => {
+    const before = countCommits();
+    const slice = await callUntil({ callers, seconds, stride: callers }, () =>
+      (hot ?? runtime.get(Counter, id())).increment(1),
+    );
+    const after = countCommits();
+    answered += slice.calls;
+    const commits = after.commits - before.commits;
+    const written = after.rows - before.rows;
+    rowsPerCommit = Math.min(objects, Math.max(1, Math.round(written / commits)));
+    return { ...slice, commits, rows: written };
+  };
+  /** As many rows in a commit as the library has just written. */
+  const commitRaw = (): number => {
+    raw.commit(rowsPerCommit, next);
+    return 1;
+  };
+  const rows: IncrementRow[] = [];
   for (const callers of callerCounts) {
-    const next = chooser(objects);
-    const id = (): string => ids[next()] ?? "";
-    let rowsPerCommit = 1;
     const [library, hand, handByGet, floor] = await takeTurns(
       [
-        {
-          name: "library",
-          async run(seconds): Promise<LibrarySlice> {
-            const before = countCommits();
-            const slice = await callUntil({ callers, seconds, stride: callers }, () =>
-              (hot ?? runtime.get(Counter, id())).increment(1),
-            );
-            answered += slice.calls;
-            const after = countCommits();
-            const commits = after.commits - before.commits;
-            const written = after.rows - before.rows;
-            rowsPerCommit = Math.min(objects, Math.max(1, Math.round(written / commits)));
-            return { ...slice, commits, rows: written };
-          },
-        },
+        { name: "library", run: (seconds: number) => runLibrary(callers, seconds) },
         {
           name: "by hand",
           run: (seconds) => callUntil({ callers, seconds }, () => byHand.increment(id(), 1)),
@@ -98,16 +101,7 @@ export async function measureIncrements(
           name: "by hand with get()",
           run: (seconds) => callUntil({ callers, seconds }, () => byGet.increment(id(), 1)),
         },
-        {
-          name: "raw",
-          run: (seconds) =>
-            Promise.resolve(
-              repeatUntil(seconds, () => {
-                raw.commit(rowsPerCommit, next);
-                return 1;
-              }),
-            ),
-        },
+        { name: "raw", run: (seconds) => Promise.resolve(repeatUntil(seconds, commitRaw)) },
       ] as const,
       settings,
     );
