@@ -10,7 +10,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { createRuntime, defineObject, read, reply } from "../src/index.ts";
 import { sqlite } from "../src/sqlite/index.ts";
-import { collectGarbage, median, type Slice } from "./support/measure.ts";
+import { sweepUp, median, type Slice } from "./support/measure.ts";
 import { perSecond, report, shown } from "./support/report.ts";
 import { scratchFile } from "./support/scratch.ts";
 import { readSettings } from "./support/settings.ts";
@@ -65,10 +65,7 @@ async function activateAll(inFlight: number): Promise<Slice> {
 
 async function selectAll(): Promise<Slice> {
   const database = new DatabaseSync(path, { readOnly: true });
-  const select = database.prepare(
-    "SELECT state FROM durable_objects WHERE tenant = '' AND type = 'note' AND id = ?",
-  );
-  // oxlint-disable-next-line typescript/require-await -- as it would be written in a web application
+  const select = database.prepare("SELECT state FROM durable_objects WHERE tenant = '' AND type = 'note' AND id = ?");
   const slice = await readAll(1, async (id) => (JSON.parse(select.get(id)?.["state"] as string) as { n: number }).n);
   database.close();
   return slice;
@@ -85,7 +82,7 @@ for (const contestant of contestants) await contestant.run();
 for (let round = 0; round < run.rounds; round++) {
   for (let turn = 0; turn < contestants.length; turn++) {
     const index = (round + turn) % contestants.length;
-    collectGarbage();
+    sweepUp();
     const slice = await contestants[index]?.run();
     if (slice !== undefined) rates[index]?.push(slice.calls / slice.seconds);
   }
@@ -94,7 +91,12 @@ for (let round = 0; round < run.rounds; round++) {
 const byHand = median(rates[3] ?? []);
 const rows = contestants.map(({ what }, index) => {
   const rate = median(rates[index] ?? []);
-  return { what, rate, us: 1e6 / rate, ratio: median((rates[index] ?? []).map((one, at) => one / (rates[3]?.[at] ?? 1))) };
+  return {
+    what,
+    rate,
+    us: 1e6 / rate,
+    ratio: median((rates[index] ?? []).map((one, at) => one / (rates[3]?.[at] ?? 1))),
+  };
 });
 
 report(

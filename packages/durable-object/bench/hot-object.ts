@@ -6,7 +6,7 @@
  */
 
 import { incrementColumns, measureIncrements } from "./support/increments.ts";
-import { atLeast, perSecond, report, shown } from "./support/report.ts";
+import { atLeast, counted, perSecond, report, shown, times } from "./support/report.ts";
 import { readSettings } from "./support/settings.ts";
 
 process.env["NODE_ENV"] ??= "production";
@@ -24,15 +24,22 @@ report(
   },
   run,
   {
-    settings: { store: "sqlite", synchronous: "full", worker: false, freezeState: false, stateBytes: 10, stub: "held by the callers" },
+    settings: {
+      store: "sqlite",
+      synchronous: "full",
+      worker: false,
+      freezeState: false,
+      stateBytes: 10,
+      stub: "held by the callers",
+    },
     columns: incrementColumns,
     rows,
     aims: rows.map(({ callers, ratio }) =>
-      atLeast(`one object, ${shown(callers)} callers:`, aims[callers] ?? 0, " × by hand", ratio),
+      atLeast(`one object, ${counted(callers, "caller")}:`, aims[callers] ?? 0, " × by hand", ratio),
     ),
-    headlines: rows.map(({ callers, library, byHand }) => ({
+    headlines: rows.map(({ callers, library, byHand, ratio }) => ({
       what: `durable increments of one object, ${shown(callers)} in flight`,
-      here: perSecond(library),
+      here: `${perSecond(library)} (${times(ratio)})`,
       byHand: perSecond(byHand),
     })),
   },

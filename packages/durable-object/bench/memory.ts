@@ -7,7 +7,15 @@
  *   node bench/memory.ts [--quick]
  */
 
-import { createRuntime, defineObject, read, reply, type Environment, type Runtime, type StateOf } from "../src/index.ts";
+import {
+  createRuntime,
+  defineObject,
+  read,
+  reply,
+  type Environment,
+  type Runtime,
+  type StateOf,
+} from "../src/index.ts";
 import { sqlite } from "../src/sqlite/index.ts";
 import { systemEnvironment } from "../src/runtime/system-environment.ts";
 import { collectGarbage } from "./support/measure.ts";

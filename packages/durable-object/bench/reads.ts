@@ -7,7 +7,7 @@
 import { Counter, counterIds, openCounters } from "./support/counter.ts";
 import { handWrittenCounters } from "./support/hand-written.ts";
 import { callUntil, chooser, medianRate, medianRatio, takeTurns } from "./support/measure.ts";
-import { atLeast, perSecond, report, shown } from "./support/report.ts";
+import { atLeast, counted, perSecond, report, shown, times } from "./support/report.ts";
 import { scratchFile } from "./support/scratch.ts";
 import { readSettings } from "./support/settings.ts";
 
@@ -44,7 +44,8 @@ report(
   {
     name: "reads",
     measures: "calls of a read() handler on objects in memory, against a prepared SELECT for each call",
-    doesNotMeasure: "a network or HTTP in front, objects that are not in memory (see cold-activation), writes beside it",
+    doesNotMeasure:
+      "a network or HTTP in front, objects that are not in memory (see cold-activation), writes beside it",
   },
   run,
   {
@@ -64,12 +65,12 @@ report(
     rows,
     aims: rows
       .filter(({ callers }) => callers === 64)
-      .map(({ objects, library }) => atLeast(`reads of ${shown(objects)} object(s):`, 500_000, "/s", library)),
+      .map(({ objects, library }) => atLeast(`reads of ${counted(objects, "object")}:`, 500_000, "/s", library)),
     headlines: rows
       .filter(({ callers }) => callers === 64)
-      .map(({ objects, library, byHand }) => ({
+      .map(({ objects, library, byHand, ratio }) => ({
         what: objects === 1 ? "reads of one object" : `reads over ${shown(objects)} objects`,
-        here: perSecond(library),
+        here: `${perSecond(library)} (${times(ratio)})`,
         byHand: `${perSecond(byHand)} (a SELECT)`,
       })),
   },

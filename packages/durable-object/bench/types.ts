@@ -110,7 +110,13 @@ function check(definitions: number): Cost {
 
 mkdirSync(directory);
 writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module" }));
-compile("-p", join(packageDirectory, "tsconfig.build.json"), "--emitDeclarationOnly", "--outDir", join(directory, "dist"));
+compile(
+  "-p",
+  join(packageDirectory, "tsconfig.build.json"),
+  "--emitDeclarationOnly",
+  "--outDir",
+  join(directory, "dist"),
+);
 const empty = check(0);
 const rows = [1, 10, 50].map((definitions) => {
   const cost = check(definitions);
@@ -134,7 +140,13 @@ report(
   },
   run,
   {
-    settings: { typescript: version, handlersPerDefinition: 10, skipLibCheck: true, singleThreaded: true, withoutDefinitions: empty.instantiations },
+    settings: {
+      typescript: version,
+      handlersPerDefinition: 10,
+      skipLibCheck: true,
+      singleThreaded: true,
+      withoutDefinitions: empty.instantiations,
+    },
     columns: [
       { key: "definitions", title: "definitions" },
       { key: "instantiations", title: "instantiations" },

@@ -9,9 +9,18 @@
  */
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { Counter, counterIds, openCounters } from "./support/counter.ts";
-import { callUntil, chooser, median, medianRate, medianRatio, takeTurns, type Slice } from "./support/measure.ts";
-import { perSecond, report, shown } from "./support/report.ts";
+import { Counter, counterIds, openCounters, type CounterRuntime } from "./support/counter.ts";
+import {
+  callUntil,
+  chooser,
+  median,
+  medianRate,
+  medianRatio,
+  takeTurns,
+  type Contestant,
+  type Slice,
+} from "./support/measure.ts";
+import { counted, perSecond, report, shown } from "./support/report.ts";
 import { scratchFile } from "./support/scratch.ts";
 import { readSettings } from "./support/settings.ts";
 
@@ -41,24 +50,28 @@ async function withDelay(work: () => Promise<Slice & { latency: number }>): Prom
 
 /** Makes calls at a steady pace, whether or not the ones before are answered. */
 async function callSteadily(seconds: number, call: () => Promise<unknown>): Promise<Slice & { latency: number }> {
-  const answers: Promise<unknown>[] = [];
-  let waited = 0;
+  const answers: Promise<number>[] = [];
+  const timed = async (): Promise<number> => {
+    const asked = performance.now();
+    await call();
+    return performance.now() - asked;
+  };
   const start = performance.now();
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
-      const elapsed = performance.now() - start;
-      for (let due = Math.floor((elapsed / 1_000) * pacedRate) - answers.length; due > 0; due--) {
-        const asked = performance.now();
-        answers.push(call().then(() => (waited += performance.now() - asked)));
-      }
-      if (elapsed < seconds * 1_000) return;
+      const elapsed = (performance.now() - start) / 1_000;
+      for (let due = Math.floor(elapsed * pacedRate) - answers.length; due > 0; due--) answers.push(timed());
+      if (elapsed < seconds) return;
       clearInterval(timer);
       resolve();
     }, 2);
   });
-  await Promise.all(answers);
-  const elapsed = (performance.now() - start) / 1_000;
-  return { calls: answers.length, seconds: elapsed, latency: waited / answers.length };
+  const latencies = await Promise.all(answers);
+  return {
+    calls: latencies.length,
+    seconds: (performance.now() - start) / 1_000,
+    latency: latencies.reduce((sum, latency) => sum + latency, 0) / latencies.length,
+  };
 }
 
 const rows = [];
@@ -71,23 +84,25 @@ for (const { objects, callers } of [
   const next = chooser(objects);
   const main = await openCounters(scratchFile("main.db"), ids);
   const worker = await openCounters(scratchFile("worker.db"), ids, { worker: true });
-  const [onMain, inWorker] = await takeTurns(
-    ([main, worker] as const).map(({ runtime }, index) => {
-      const call = (): Promise<unknown> => runtime.get(Counter, ids[next()] ?? "").increment(1);
-      return {
-        name: index === 0 ? "main" : "worker",
-        run: (seconds: number): Promise<DelaySlice> =>
-          withDelay(async () => {
-            if (callers === null) return callSteadily(seconds, call);
-            const slice = await callUntil({ callers, seconds, stride: callers }, call);
-            return { ...slice, latency: (slice.seconds / slice.calls) * callers * 1_000 };
-          }),
-      };
-    }) as [{ name: string; run: (seconds: number) => Promise<DelaySlice> }, { name: string; run: (seconds: number) => Promise<DelaySlice> }],
-    run,
-  );
-  const load = callers === null ? `${shown(pacedRate)} calls/s, steady` : `${shown(callers)} callers, as fast as they can`;
-  for (const [thread, slices] of [["main", onMain], ["worker", inWorker]] as const) {
+  const contestant = (name: string, { runtime }: CounterRuntime): Contestant<DelaySlice> => {
+    const call = (): Promise<unknown> => runtime.get(Counter, ids[next()] ?? "").increment(1);
+    return {
+      name,
+      run: (seconds) =>
+        withDelay(async () => {
+          if (callers === null) return callSteadily(seconds, call);
+          const slice = await callUntil({ callers, seconds, stride: callers }, call);
+          return { ...slice, latency: (slice.seconds / slice.calls) * callers * 1_000 };
+        }),
+    };
+  };
+  const [onMain, inWorker] = await takeTurns([contestant("main", main), contestant("worker", worker)] as const, run);
+  const load =
+    callers === null ? `${shown(pacedRate)} calls/s, steady` : `${shown(callers)} callers, as fast as they can`;
+  for (const [thread, slices] of [
+    ["main", onMain],
+    ["worker", inWorker],
+  ] as const) {
     rows.push({
       objects,
       load,
@@ -106,12 +121,20 @@ for (const { objects, callers } of [
 report(
   {
     name: "worker",
-    measures: "durable increments with the database on the main thread and in a worker thread, and how late the event loop is meanwhile",
-    doesNotMeasure: "slow disks, for which the worker is meant: the longer a sync takes, the more it spares the event loop",
+    measures:
+      "durable increments with the database on the main thread and in a worker thread, and how late the event loop is meanwhile",
+    doesNotMeasure:
+      "slow disks, for which the worker is meant: the longer a sync takes, the more it spares the event loop",
   },
   run,
   {
-    settings: { store: "sqlite", synchronous: "full", freezeState: false, stateBytes: 10, stub: "asked for in every call" },
+    settings: {
+      store: "sqlite",
+      synchronous: "full",
+      freezeState: false,
+      stateBytes: 10,
+      stub: "asked for in every call",
+    },
     columns: [
       { key: "objects", title: "objects" },
       { key: "load", title: "load" },
@@ -127,7 +150,7 @@ report(
     headlines: rows
       .filter(({ thread, objects, load }) => thread === "worker" && (objects === 1 || load.startsWith("1,024")))
       .map(({ objects, load, rate }) => ({
-        what: `the same with the database in a worker thread: ${shown(objects)} object(s), ${load.split(" ")[0] ?? ""} in flight`,
+        what: `increments with the database in a worker thread, ${counted(objects, "object")}, ${load.split(" ")[0] ?? ""} in flight`,
         here: perSecond(rate),
         byHand: "–",
       })),

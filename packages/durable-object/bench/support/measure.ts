@@ -11,8 +11,20 @@ import { runInNewContext } from "node:vm";
 import type { Settings } from "./settings.ts";
 
 setFlagsFromString("--expose-gc");
-/** Collects all garbage, so that none of it is paid for by somebody else. */
-export const collectGarbage = runInNewContext("gc") as () => void;
+const collect = runInNewContext("gc") as (options?: { type: "minor" }) => void;
+
+/** Collects all garbage. */
+export function collectGarbage(): void {
+  collect();
+}
+
+/**
+ * Collects the garbage that was made lately, so that nobody pays for what another one left. Only that: a full
+ * collection also shrinks the space for new objects, and who comes next would pay for its growing again.
+ */
+export function sweepUp(): void {
+  collect({ type: "minor" });
+}
 
 /** What was done in one slice of time. */
 export interface Slice {
@@ -46,7 +58,7 @@ export async function takeTurns<const Contestants extends readonly Contestant[]>
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contestants.length; turn++) {
       const index = (round + turn) % contestants.length;
-      collectGarbage();
+      sweepUp();
       const result = await contestants[index]?.run(slice);
       if (result !== undefined) measured[index]?.push(result);
     }

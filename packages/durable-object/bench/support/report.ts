@@ -126,6 +126,16 @@ export function shown(value: number, digits = 0): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: digits });
 }
 
+/** `1 caller`, `64 callers`. */
+export function counted(count: number, noun: string): string {
+  return `${shown(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** How much faster, for people. */
+export function times(ratio: number): string {
+  return `${shown(ratio, ratio < 10 ? 1 : 0)} ×`;
+}
+
 /** A rate for people, in three digits at most. */
 export function perSecond(rate: number): string {
   return `${shown(Number(rate.toPrecision(3)), 1)}/s`;

@@ -42,7 +42,7 @@ export class ActivationTable {
       objects.set(address.id, activation);
       this.#size += 1;
       void activation.activate();
-      if (this.#size > this.#maxActive) this.#makeRoom();
+      this.makeRoom();
     }
     return activation;
   }
@@ -76,8 +76,9 @@ export class ActivationTable {
     }
   }
 
-  /** The least recently used idle objects leave, a tenth at a time: looking for them costs a walk. */
-  #makeRoom(): void {
+  /** If there are too many, the least recently used idle objects leave, a tenth at a time: finding them costs a walk. */
+  makeRoom(): void {
+    if (this.#size <= this.#maxActive) return;
     const idle = [...this].filter(({ phase, isIdle }) => isIdle && (phase === "active" || phase === "hibernated"));
     idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs);
     const surplus = this.#size - this.#maxActive + Math.floor(this.#maxActive / 10);

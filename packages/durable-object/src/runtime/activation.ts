@@ -34,6 +34,7 @@ import { ObjectState } from "./object-state.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import { PendingWrite, type WriteOwner } from "./pending-write.ts";
 import { RecordedReplies, recordReply } from "./recorded-replies.ts";
+import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
 import type { TurnEffect } from "./turn-effect.ts";
 
@@ -133,6 +134,11 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     try {
       const stored = await this.host.load(this.address);
       if (this.#phase !== "activating") return;
+      const first = this.#mailbox?.first() ?? null;
+      if (first?.operation === deleteOperation) {
+        this.#deleteUnread(first, stored);
+        return;
+      }
       this.state.adopt(stored);
       if (this.type.afterLoad !== null) await this.#runAfterLoad(this.type.afterLoad);
     } catch (error) {
@@ -151,6 +157,17 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
       this.#mailbox?.remove(call);
       this.#startRead(call);
     }
+  }
+
+  /** A deletion needs no state: also what cannot be read, or fails to come to life, can be deleted. */
+  #deleteUnread(call: Call, stored: StoredObject | null): void {
+    this.#mailbox?.remove(call);
+    this.state.adoptUnread(stored);
+    this.#enter("active");
+    this.#start(call);
+    // Whatever else waits needs the state, or `afterLoad`: it goes on at the next activation.
+    if (this.#phase === "active") this.#enter("deactivating");
+    this.#goOn();
   }
 
   async #runAfterLoad(operation: Operation): Promise<void> {
@@ -381,7 +398,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     if (turn !== null && turn.basis !== null && dropped.includes(turn.basis)) {
       this.#lose(turn, this.#runningCall, built);
     }
-    if (this.#phase === "deactivating") {
+    if (this.#phase === "deactivating" && !this.state.isUnread) {
       this.#enter("active");
       this.#startReads();
     }

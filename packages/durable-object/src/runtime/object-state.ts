@@ -18,6 +18,7 @@ export class ObjectState {
   readonly #codec: StateCodec;
   readonly #freeze: boolean;
   #revision = 0;
+  #isUnread = false;
   /** Whether a state is stored; a deleted object has a revision and none. */
   #isStored = false;
   #durable: AdmittedState | null = null;
@@ -31,6 +32,11 @@ export class ObjectState {
     this.#address = address;
     this.#codec = codec;
     this.#freeze = freeze;
+  }
+
+  /** Whether what is stored was not read: what is here in its place may not be shown to anybody. */
+  get isUnread(): boolean {
+    return this.#isUnread;
   }
 
   get revision(): number {
@@ -75,6 +81,14 @@ export class ObjectState {
   /** @throws {@link DurableObjectError} `STATE_UNREADABLE` or `STATE_TOO_NEW` */
   adopt(stored: StoredObject | null): void {
     this.#durable = this.#revive(stored?.state ?? null, stored?.stateVersion ?? this.#codec.version);
+    this.#revision = stored?.revision ?? 0;
+    this.#isStored = stored !== null && stored.state !== null;
+  }
+
+  /** Takes over what is stored without reading it; good for a deletion only. */
+  adoptUnread(stored: StoredObject | null): void {
+    this.#isUnread = true;
+    this.#durable = this.#codec.initial(this.#freeze);
     this.#revision = stored?.revision ?? 0;
     this.#isStored = stored !== null && stored.state !== null;
   }

@@ -53,7 +53,7 @@ export interface ObjectType {
   readonly shutdownAfterMs: number;
 }
 
-// eslint-disable-next-line typescript/no-empty-function -- only its constructor matters
+// Only its constructor matters.
 const AsyncFunction: unknown = (async () => {}).constructor;
 
 type Handler = HandlerMarks & ((context: OperationContext, ...args: readonly unknown[]) => unknown);

@@ -260,7 +260,7 @@ export class Runtime implements AsyncDisposable {
     const { type } = this.#types.known(definition);
     const address = checkAddress(type.name, id, options?.tenant);
     const live = this.#find(definition, id, options);
-    if (live !== null && live.phase !== "activating" && live.phase !== "gone") {
+    if (live !== null && (live.phase === "active" || live.phase === "hibernated")) {
       const text = live.state.committedText;
       return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
     }

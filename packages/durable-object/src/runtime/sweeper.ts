@@ -58,6 +58,8 @@ export class Sweeper {
       if (idleMs >= activation.type.shutdownAfterMs) activation.leaveIfIdle();
       else if (idleMs >= activation.type.hibernateAfterMs) activation.hibernate();
     }
+    // A burst may have left more than there is room for, and nothing new to make room for.
+    this.#table.makeRoom();
     if (now - this.#storeSweptMs < storeSweepMs || this.#sweepingStore !== null) return;
     this.#storeSweptMs = now;
     this.#sweepingStore = this.#sweepStore().finally(() => (this.#sweepingStore = null));

@@ -18,7 +18,6 @@ interface Idle {
   readonly shutdownAfter?: Duration | "never";
 }
 
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the definition is inferred
 function defineIdle(idle: Idle, wait?: Gate) {
   return defineObject({
     type: "idle",

@@ -7,6 +7,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { defineObject, noreply, read, reply, type JsonValue } from "../../src/index.ts";
+import { memory } from "../../src/memory/index.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
 import { codeOf } from "../support/outcome-of.ts";
 import { onEveryStore, start, type TestStores } from "../support/stores.ts";
@@ -176,8 +177,7 @@ test("KEYS-7, KEYS-8, KEYS-9 there is no option for keys, neither of the definit
 });
 
 test("ID-4 the id is not part of a state: the defaults have none", async () => {
-  const { stores } = await import("../support/stores.ts");
-  const runtime = await start({ objects: [Doc], store: (await stores[0]!.create()).open() });
+  const runtime = await start({ objects: [Doc], store: memory() });
   expect(await runtime.get(Doc, "fresh").get()).toEqual(initial);
 });
 

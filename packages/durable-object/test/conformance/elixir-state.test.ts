@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { defineObject, noreply, reply } from "../../src/index.ts";
+import { memory } from "../../src/memory/index.ts";
 import { Counter } from "../support/counter.ts";
 import { listen } from "../support/channels.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -249,7 +250,6 @@ onEveryStore("state", (stores) => {
 });
 
 test("STATE-12 memory() needs nothing and keeps nothing beyond the process", async () => {
-  const { memory } = await import("../../src/memory/index.ts");
   const runtime = await start({ objects: [Counter], store: memory() });
   expect(await runtime.get(Counter, "c").increment()).toBe(1);
 });

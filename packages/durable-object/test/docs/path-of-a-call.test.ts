@@ -38,7 +38,6 @@ function listenToAll(): string[] {
 }
 
 /** A counter that tells when its handlers run. */
-// oxlint-disable-next-line typescript/explicit-function-return-type -- the definition is inferred
 function defineObserved(heard: string[]) {
   return defineObject({
     type: "observed",

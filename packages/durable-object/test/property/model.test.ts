@@ -43,8 +43,8 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const file = sqlite(join(directory, "runs.db"), { synchronous: "normal" });
 
 const stores: readonly { readonly name: string; readonly runs: number; readonly open: () => ObjectStore }[] = [
-  { name: "memory", runs: 1_500, open: memory },
-  { name: "sqlite", runs: 250, open: () => file },
+  { name: "memory", runs: 1_000, open: memory },
+  { name: "sqlite", runs: 150, open: () => file },
 ];
 
 describe.each(stores)("on $name", ({ runs, open }) => {

@@ -8,7 +8,6 @@ import { gate, type Gate } from "../support/gate.ts";
 import { onEveryStore, start } from "../support/stores.ts";
 
 /** A log that says when its turns start and end; slow turns wait at the gate of their name. */
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the definition is inferred
 function defineLog(trace: string[], gates: Readonly<Record<string, Gate>> = {}) {
   const initial: { entries: string[] } = { entries: [] };
   return defineObject({
@@ -176,7 +175,6 @@ onEveryStore("order of turns", (stores) => {
           return reply(0, { count: state.count + 1 });
         },
         // Returns a promise without being an async function.
-        // oxlint-disable-next-line typescript/promise-function-async -- that is the point
         promising: ({ state }) => {
           trace.push("promising");
           return Promise.resolve(reply(0, { count: state.count + 1 }));

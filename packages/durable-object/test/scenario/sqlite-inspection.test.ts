@@ -26,7 +26,7 @@ test("another process reads the state with SQL while the store is open, and find
   await store.apply(write("a", { state: '{"count":1}' }), write("b", { state: '{"count":2}' }));
   const owner = {
     pid: process.pid,
-    command: [process.execPath, process.argv[1] ?? ""].map((path) => basename(path)).join(" "),
+    command: [process.execPath, process.argv[1] ?? ""].map((part) => basename(part)).join(" "),
   };
   expect(lookFromAnotherProcess(path)).toEqual({
     rows: [

@@ -52,7 +52,6 @@ const schemas: Record<string, Schema<unknown, Person>> = {
   }),
 };
 
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the definition is inferred
 function definePerson(state: Schema<unknown, Person>) {
   return defineObject({
     type: "person",

@@ -4,7 +4,6 @@ import { cancel, cancelAll, defineObject, destroy, fail, noreply, read, reply, s
 import type { Gate } from "./gate.ts";
 
 /** A counter; `wait` is where its slow handlers wait, by the name they are given. */
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the definition is inferred
 export function defineCounter(wait: Readonly<Record<string, Gate>> = {}) {
   return defineObject({
     type: "counter",

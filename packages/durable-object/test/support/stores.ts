@@ -38,7 +38,7 @@ export interface TestStores {
 }
 
 /** Every kind of store. */
-export const stores: readonly TestStores[] = [
+const stores: readonly TestStores[] = [
   {
     name: "memory",
     async create() {

@@ -261,7 +261,17 @@ test("a schema of something that is no object works as well", () => {
 });
 
 test("a schema that makes another state every time is refused when it shows", () => {
-  const growing = codec(z.object({ n: z.number().default(0) }).transform(({ n }) => ({ n: n === 0 ? 0 : n + 1 })));
+  const growing = codec(
+    v.object({
+      n: v.optional(
+        v.pipe(
+          v.number(),
+          v.transform((n) => (n === 0 ? 0 : n + 1)),
+        ),
+        0,
+      ),
+    }),
+  );
   const error = thrownBy(() => growing.admit(growing.initial(true), { n: 1 }, true));
   expect(error).toBeInstanceOf(Unstorable);
   expect((error as Unstorable).problem).toContain("every time");
