@@ -40,18 +40,19 @@ export class Firing {
   /** What is written instead of running the handler; null if it has to run. */
   instead(nowMs: number, random: number, fallback: RetryPolicy): AlarmChange | null {
     if (this.failure !== null) return this.failed(this.failure, nowMs, random, fallback);
-    if (this.#isExhausted(fallback)) {
-      return this.#attempted(this.attempts, "dead", nowMs, this.alarm.lastError ?? "it was started too often");
-    }
+    if (this.alarm.suspect) return this.#interrupted(fallback);
     return this.#isMissed(nowMs) ? this.handled(nowMs) : null;
   }
 
   /**
-   * Whether the deaths of processes have used up its attempts. One of them proves nothing, so an alarm that
+   * The death of its process counts as an attempt, and is written before the handler starts again: one that
+   * kills its process is dead after its last attempt. A single death proves nothing, though, so an alarm that
    * may be tried once is started again after it.
    */
-  #isExhausted(fallback: RetryPolicy): boolean {
-    return this.attempts >= Math.max(2, this.#policy(fallback).attempts);
+  #interrupted(fallback: RetryPolicy): AlarmChange {
+    const attempts = this.attempts + 1;
+    const status = attempts >= Math.max(2, this.#policy(fallback).attempts) ? "dead" : "set";
+    return this.#attempted(attempts, status, this.alarm.dueAt, "the process died, perhaps while it ran");
   }
 
   /** Whether the next occurrence is due as well, and the alarm is set to let missed ones go. */

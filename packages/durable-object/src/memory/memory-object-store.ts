@@ -189,7 +189,7 @@ class OpenMemoryObjectStore implements OpenObjectStore {
   }
 }
 
-function withoutAddress({ address: _address, ...alarm }: AddressedAlarm): StoredAlarm {
+function withoutAddress({ address: _address, suspect: _suspect, ...alarm }: AddressedAlarm): StoredAlarm {
   return alarm;
 }
 

@@ -129,7 +129,7 @@ function changedAlarm(
     case "set": {
       const { name, dueAt, payload, rule } = change;
       const fresh = { generation: revision, attempts: 0, status: "set", lastError: null } as const;
-      return { address, name, dueAt, scheduledAt: dueAt, payload, rule, ...fresh };
+      return { address, suspect: false, name, dueAt, scheduledAt: dueAt, payload, rule, ...fresh };
     }
     case "cancel":
       return undefined;

@@ -127,6 +127,8 @@ export interface StoredAlarm {
 /** An alarm with the object it belongs to. */
 export interface AddressedAlarm extends StoredAlarm {
   readonly address: Address;
+  /** Whether it may have been running when an owner died. */
+  readonly suspect: boolean;
 }
 
 /** Which due alarms to get: those of one type, the one that is due longest first. */
@@ -179,8 +181,8 @@ export interface ObjectStore {
   readonly name: string;
   /**
    * Takes the right to write, and prepares the store (migrations included). Where the owner before did not
-   * close it, every alarm that is set and due counts one attempt more: it may have been running, and may be
-   * what its process died of.
+   * close it, every alarm that is set and due becomes a suspect: it may have been running, and may be what
+   * its process died of. Being set or attempted clears it.
    *
    * @throws {@link StoreFailure} with a code that starts with `STORE_`
    */

@@ -333,5 +333,17 @@ function addressedAlarm(row: Record<string, unknown>): AddressedAlarm {
   const { tenant, type, id, name, dueAt, scheduledAt, generation, payload, rule, attempts, status, lastError } =
     row as unknown as Address & StoredAlarm;
   const address = { tenant, type, id };
-  return { address, name, dueAt, scheduledAt, generation, payload, rule, attempts, status, lastError };
+  return {
+    address,
+    suspect: row["suspect"] === 1,
+    name,
+    dueAt,
+    scheduledAt,
+    generation,
+    payload,
+    rule,
+    attempts,
+    status,
+    lastError,
+  };
 }

@@ -93,6 +93,8 @@ CREATE INDEX durable_object_alarms_dead ON durable_object_alarms (tenant, type, 
 -- When an alarm was set for; due_at moves with its retries.
 ALTER TABLE durable_object_alarms ADD COLUMN scheduled_at INTEGER NOT NULL DEFAULT 0;
 UPDATE durable_object_alarms SET scheduled_at = due_at;
+-- 1 if it may have been running when an owner died.
+ALTER TABLE durable_object_alarms ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE durable_object_owner ADD COLUMN closed INTEGER NOT NULL DEFAULT 1;
 `,

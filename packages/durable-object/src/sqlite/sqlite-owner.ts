@@ -35,7 +35,7 @@ export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
 
 /**
  * Writes the owner down and ends the rights of every earlier one. Where that one did not close the file,
- * what was due counts an attempt more.
+ * what is due becomes a suspect.
  *
  * @returns the epoch of this ownership
  */
@@ -58,11 +58,7 @@ export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): number {
     .run(epoch);
   if (before?.["closed"] === 0) {
     database
-      .prepare(
-        `UPDATE durable_object_alarms
-         SET attempts = attempts + 1, last_error = 'the process died, perhaps while it ran'
-         WHERE status = 'set' AND due_at <= ?`,
-      )
+      .prepare(`UPDATE durable_object_alarms SET suspect = 1 WHERE status = 'set' AND due_at <= ?`)
       .run(owner.since);
   }
   database.exec("COMMIT");

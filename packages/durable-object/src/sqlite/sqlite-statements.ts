@@ -59,11 +59,11 @@ export const statements = {
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (tenant, type, id, name) DO UPDATE
     SET due_at = excluded.due_at, scheduled_at = excluded.scheduled_at, generation = excluded.generation, payload = excluded.payload,
-      rule = excluded.rule, attempts = 0, status = 'set', last_error = NULL`,
+      rule = excluded.rule, attempts = 0, status = 'set', last_error = NULL, suspect = 0`,
   acknowledgeAlarm: `
     DELETE FROM durable_object_alarms WHERE tenant = ? AND type = ? AND id = ? AND name = ? AND generation = ?`,
   attemptedAlarm: `
-    UPDATE durable_object_alarms SET due_at = ?, attempts = ?, status = ?, last_error = ?
+    UPDATE durable_object_alarms SET due_at = ?, attempts = ?, status = ?, last_error = ?, suspect = 0
     WHERE tenant = ? AND type = ? AND id = ? AND name = ? AND generation = ?`,
   redriveAlarm: `
     UPDATE durable_object_alarms SET due_at = ?, attempts = 0, status = 'set'
@@ -80,14 +80,14 @@ export const statements = {
   // The front of the index on (type, due_at) of alarms that are set: reads what it returns.
   dueAlarms: `
     SELECT tenant, type, id, name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status,
-      last_error AS lastError
+      last_error AS lastError, suspect
     FROM durable_object_alarms
     WHERE status = 'set' AND type = ? AND due_at <= ?
     ORDER BY due_at LIMIT ?`,
   // The same by the index on (type, tenant, due_at).
   dueAlarmsOfTenant: `
     SELECT tenant, type, id, name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status,
-      last_error AS lastError
+      last_error AS lastError, suspect
     FROM durable_object_alarms
     WHERE status = 'set' AND type = ? AND tenant = ? AND due_at <= ?
     ORDER BY due_at LIMIT ?`,
@@ -112,7 +112,7 @@ export const statements = {
   // A range of the index of dead alarms, in its order.
   deadAlarms: `
     SELECT tenant, type, id, name, due_at AS dueAt, scheduled_at AS scheduledAt, generation, payload, rule, attempts, status,
-      last_error AS lastError
+      last_error AS lastError, suspect
     FROM durable_object_alarms
     WHERE status = 'dead' AND tenant = ? AND type = ? AND (id, name) > (?, ?)
     ORDER BY id, name LIMIT ?`,
