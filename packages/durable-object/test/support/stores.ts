@@ -38,7 +38,7 @@ export interface TestStores {
 }
 
 /** Every kind of store. */
-const stores: readonly TestStores[] = [
+export const stores: readonly TestStores[] = [
   {
     name: "memory",
     async create() {
