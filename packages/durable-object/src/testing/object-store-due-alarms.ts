@@ -21,11 +21,12 @@ export const dueAlarmCases: readonly ObjectStoreCase[] = [
       assert.deepEqual(
         due.map((alarm) => ({ ...alarm, address: { ...alarm.address } })),
         [
-          { ...storedAlarm({ name: "first", dueAt: 10, generation: 1 }), address: address("b") },
-          { ...storedAlarm({ name: "second", dueAt: 20, generation: 1 }), address: address("c") },
+          { ...storedAlarm({ name: "first", dueAt: 10, generation: 1 }), address: address("b"), suspect: false },
+          { ...storedAlarm({ name: "second", dueAt: 20, generation: 1 }), address: address("c"), suspect: false },
           {
             ...storedAlarm({ name: "late", dueAt: 30, generation: 1, payload: "7", rule: '{"every":"1h"}' }),
             address: address("a"),
+            suspect: false,
           },
         ],
       );

@@ -75,6 +75,7 @@ onEveryStore("alarms go on when their process dies", (each) => {
     const setMs = world.clock.nowMs;
     await first.get(world.script.Diary, "once").alarms.schedule("ring", { every: "1h" });
     await first.get(world.script.Diary, "all").alarms.schedule("ring", { every: "1h", misfire: "all" });
+    await first.get(world.script.Diary, "skip").alarms.schedule("ring", { every: "1h", misfire: "skip" });
     await world.kill();
     await world.clock.oversleep(3.5 * hour);
     await world.start();
@@ -83,6 +84,7 @@ onEveryStore("alarms go on when their process dies", (each) => {
       world.script.starts.filter((start) => start.id === id).map(({ dueMs }) => (dueMs - setMs) / hour);
     expect(dues("once")).toEqual([1, 4]);
     expect(dues("all")).toEqual([1, 2, 3, 4]);
+    expect(dues("skip")).toEqual([4]);
   });
 });
 
