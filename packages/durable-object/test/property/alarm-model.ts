@@ -1,0 +1,218 @@
+/**
+ * What alarms may do, said a second time: a table of alarms that hears of every handler that starts and
+ * ends, and of every write that the disk has taken, and knows what each of them must be.
+ */
+
+import type { AlarmChange, ObjectWrite } from "../../src/ports/object-store.ts";
+import type { Start } from "../fixtures/alarm-diary.ts";
+
+/** What an alarm is told to do when it fires; its payload. */
+export interface Plan {
+  /** How many attempts fail. */
+  readonly fails: number;
+  /** What it does with its own name. */
+  readonly own: "nothing" | "again" | "cancel";
+  /** How long its handler takes, in ms; 0 for a handler that does not wait. */
+  readonly takesMs: number;
+}
+
+/** How an alarm repeats. */
+export interface Repeat {
+  readonly every: number;
+  readonly misfire: "once" | "skip" | "all";
+}
+
+interface Row {
+  readonly generation: number;
+  readonly dueAt: number;
+  readonly scheduledAt: number;
+  readonly payload: string | null;
+  readonly repeat: Repeat | null;
+  readonly attempts: number;
+  readonly status: "set" | "dead";
+}
+
+interface Running {
+  readonly start: Start;
+  readonly row: Row;
+  /** When its handler returned; null while it runs. */
+  endMs: number | null;
+}
+
+/** How failing alarms are retried in these tests. */
+export const retry = { attempts: 3, backoff: 2_000 } as const;
+/** How much later a handler sets its own name again. */
+export const againMs = 1_500;
+
+/** The table of alarms as it has to be. */
+export class AlarmModel {
+  readonly violations: string[] = [];
+  readonly #rows = new Map<string, Row>();
+  readonly #running = new Map<string, Running>();
+  /** How many firings were handled, by object. */
+  readonly handled = new Map<string, number>();
+  /** Alarms that were due when an owner died, and have not been touched since. */
+  readonly #suspects = new Set<string>();
+  readonly #firingIds = new Map<string, string>();
+  /** The write that the test asks for at the moment: what it changes about alarms. */
+  asked: { readonly id: string; readonly check: (write: ObjectWrite) => boolean } | null = null;
+
+  violate(message: string): void {
+    this.violations.push(message);
+  }
+
+  started(start: Start): void {
+    const key = `${start.id}/${start.alarm}`;
+    const row = this.#rows.get(key);
+    const what = `${key} started at ${start.atMs}`;
+    if (row === undefined) return this.violate(`${what}, and is not set`);
+    if (row.status === "dead") this.violate(`${what}, and is dead`);
+    if (start.atMs < row.dueAt) this.violate(`${what}, before it was due at ${row.dueAt}`);
+    if (start.attempt !== row.attempts + 1) this.violate(`${what} as attempt ${start.attempt} after ${row.attempts}`);
+    if (start.dueMs !== row.scheduledAt) this.violate(`${what} for ${start.dueMs} instead of ${row.scheduledAt}`);
+    if (JSON.stringify(start.payload ?? null) !== (row.payload ?? "null")) this.violate(`${what} with a payload of old`);
+    if (this.#suspects.has(key)) this.violate(`${what}, before its attempt was counted`);
+    if (this.#running.has(start.id)) this.violate(`${what} while another one runs`);
+    const firing = `${key}/${row.generation}`;
+    const known = this.#firingIds.get(firing);
+    if (known !== undefined && known !== start.firingId) this.violate(`${what} under another firing id`);
+    if (known === undefined && [...this.#firingIds.values()].includes(start.firingId)) {
+      this.violate(`${what} under the firing id of another one`);
+    }
+    this.#firingIds.set(firing, start.firingId);
+    this.#running.set(start.id, { start, row, endMs: null });
+  }
+
+  ended(id: string, atMs: number): void {
+    const running = this.#running.get(id);
+    if (running !== undefined) running.endMs = atMs;
+  }
+
+  /** A write that did not reach the disk: what was running may start again. */
+  abandoned(id: string): void {
+    this.#running.delete(id);
+  }
+
+  /** The owner dies. What is due when the next one opens may have been running. */
+  died(atMs: number, isNoticed: boolean): void {
+    this.#running.clear();
+    if (!isNoticed) return;
+    for (const [key, row] of this.#rows) if (row.status === "set" && row.dueAt <= atMs) this.#suspects.add(key);
+  }
+
+  applied(write: ObjectWrite, nowMs: number): void {
+    const { id } = write.address;
+    const running = this.#running.get(id);
+    if (running !== undefined && running.endMs !== null) {
+      this.#running.delete(id);
+      this.#checkFiring(write, running, running.endMs);
+    } else if (this.asked?.id === id) {
+      if (!this.asked.check(write)) this.violate(`${id}: not what was asked for: ${JSON.stringify(write)}`);
+    } else {
+      this.#checkUnasked(write, nowMs);
+    }
+    if (write.deleted || write.cancelAllAlarms) {
+      for (const key of this.#rows.keys()) if (key.startsWith(`${id}/`)) this.#forget(key);
+    }
+    if (write.deleted) this.handled.delete(id);
+    for (const change of write.alarms) this.#change(id, change, write.baseRevision + 1);
+  }
+
+  /** State, effects and what becomes of the alarm, in one write, and nothing else. */
+  #checkFiring(write: ObjectWrite, { start, row }: Running, endMs: number): void {
+    const { alarm: name, id } = start;
+    const plan = (row.payload === null ? null : JSON.parse(row.payload)) as Plan | null;
+    const failed = plan !== null && start.attempt <= plan.fails;
+    const [change, ...others] = write.alarms;
+    const expected = failed ? expectedFailure(name, row, endMs) : expectedEnd(name, row, plan, start.atMs, endMs);
+    const actual = change?.change === "attempted" ? { ...change, lastError: null } : change;
+    if (others.length > 0 || JSON.stringify(sorted(actual)) !== JSON.stringify(sorted(expected))) {
+      this.violate(`${id}/${name}: ${JSON.stringify(write.alarms)} instead of ${JSON.stringify(expected)}`);
+    }
+    if (failed ? write.state !== null : write.state === null) this.violate(`${id}/${name}: the state does not fit`);
+    if (!failed) this.handled.set(id, (this.handled.get(id) ?? 0) + 1);
+  }
+
+  /** Without a handler: an attempt is counted for a death, or an occurrence that was missed is let go. */
+  #checkUnasked(write: ObjectWrite, nowMs: number): void {
+    const [change] = write.alarms;
+    const key = `${write.address.id}/${change?.name ?? ""}`;
+    const row = this.#rows.get(key);
+    const isCount = change?.change === "attempted" && this.#suspects.has(key) && change.attempts === 1 + (row?.attempts ?? 0);
+    const isSkip =
+      change?.change === "set" && row?.repeat?.misfire === "skip" && row.scheduledAt + row.repeat.every <= nowMs;
+    if (write.alarms.length !== 1 || write.state !== null || !(isCount || isSkip)) {
+      this.violate(`${key}: nobody asked for ${JSON.stringify(write)}`);
+    }
+  }
+
+  #change(id: string, change: AlarmChange, generation: number): void {
+    const key = `${id}/${change.name}`;
+    const row = this.#rows.get(key);
+    switch (change.change) {
+      case "set": {
+        const { dueAt, payload, rule } = change;
+        const repeat = rule === null ? null : (JSON.parse(rule) as Repeat);
+        const fresh = { attempts: 0, status: "set" } as const;
+        this.#suspects.delete(key);
+        this.#rows.set(key, { generation, dueAt, scheduledAt: dueAt, payload, repeat, ...fresh });
+        break;
+      }
+      case "cancel":
+        this.#forget(key);
+        break;
+      case "acknowledge":
+        if (row?.generation !== change.generation) this.violate(`${key}: acknowledges what is not there`);
+        this.#forget(key);
+        break;
+      case "attempted":
+        this.#suspects.delete(key);
+        if (row?.generation !== change.generation) this.violate(`${key}: counts for what is not there`);
+        else this.#rows.set(key, { ...row, dueAt: change.dueAt, attempts: change.attempts, status: change.status });
+        break;
+      case "redrive":
+        if (row !== undefined) this.#rows.set(key, { ...row, dueAt: change.dueAt, attempts: 0, status: "set" });
+        break;
+    }
+  }
+
+  #forget(key: string): void {
+    this.#rows.delete(key);
+    this.#suspects.delete(key);
+  }
+
+  /** The alarms of an object as they must be listed. */
+  alarms(id: string): string[] {
+    return [...this.#rows]
+      .filter(([key]) => key.startsWith(`${id}/`))
+      .map(([key, { dueAt, attempts, status, generation }]) => [key, dueAt, attempts, status, generation].join(" "))
+      .sort();
+  }
+
+  /** The alarms that should have fired by then. */
+  overdue(atMs: number): string[] {
+    return [...this.#rows].filter(([, row]) => row.status === "set" && row.dueAt <= atMs).map(([key]) => key);
+  }
+}
+
+function expectedFailure(name: string, row: Row, endMs: number): AlarmChange {
+  const attempts = row.attempts + 1;
+  const dueAt = endMs + retry.backoff * 2 ** row.attempts;
+  const status = attempts >= retry.attempts ? "dead" : "set";
+  return { change: "attempted", name, generation: row.generation, dueAt, attempts, status, lastError: null };
+}
+
+function expectedEnd(name: string, row: Row, plan: Plan | null, startMs: number, endMs: number): AlarmChange {
+  const { generation, scheduledAt, repeat, payload } = row;
+  if (plan?.own === "cancel") return { change: "cancel", name };
+  // Delays are counted from the time of the turn.
+  if (plan?.own === "again") return { change: "set", name, dueAt: startMs + againMs, payload: null, rule: null };
+  if (repeat === null) return { change: "acknowledge", name, generation };
+  let dueAt = scheduledAt + repeat.every;
+  if (repeat.misfire !== "all") while (dueAt <= endMs) dueAt += repeat.every;
+  return { change: "set", name, dueAt, payload, rule: JSON.stringify(repeat) };
+}
+
+function sorted(change: AlarmChange | undefined): unknown {
+  return change === undefined ? null : Object.entries(change).sort();
+}
