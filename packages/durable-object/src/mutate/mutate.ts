@@ -63,8 +63,8 @@ function outcomeOf(returned: unknown, draft: object): unknown {
   const outcome = readOutcome(returned);
   if (outcome === null) return finished(draft, returned, (value, next) => reply(value, next));
   if (outcome[outcomeKind] === "fail") return fail(withoutDrafts(outcome.value));
-  const { effects, hasNext, next } = outcome;
-  if (hasNext && next !== draft) {
+  const { effects } = outcome;
+  if (outcome.hasNext && outcome.next !== draft) {
     throw new TypeError("a recipe changes its draft: pass the draft as the next state, or leave it out");
   }
   return finished(draft, outcome.value, (value, next) =>
