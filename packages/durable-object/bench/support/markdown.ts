@@ -1,6 +1,7 @@
 /** The figures as tables for README and docs, and where they are put there. */
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { median } from "./measure.ts";
 import { cell, shown, type Report } from "./report.ts";
 
 /** The short table: what a reader of the README wants to know. */
@@ -35,10 +36,11 @@ function machineLine(reports: readonly Report[]): string {
   const last = reports.at(-1);
   if (last === undefined) return "";
   const { machine, at } = last;
+  const syncedWriteMs = median(reports.map((report) => Number(report.machine["syncedWriteMs"])));
   return (
     `${machine["cores"]} cores (${machine["cpu"]}), ${machine["platform"]}, ${machine["fileSystem"]}, ` +
     `Node ${machine["node"]}, SQLite ${machine["sqlite"]}, NODE_ENV=${machine["nodeEnv"]}, ${at.slice(0, 10)}. ` +
-    `All writes are on the disk before the reply (\`synchronous=FULL\`; a synced write of 4 KB took ${machine["syncedWriteMs"]} ms).`
+    `All writes are on the disk before the reply (\`synchronous=FULL\`; a synced write of 4 KB took ${shown(syncedWriteMs, 2)} ms).`
   );
 }
 

@@ -15,7 +15,7 @@ export interface Settings {
 const usage = `
   --quick        a smoke run
   --seconds N    measured seconds for each cell (default 2; 0.15 with --quick)
-  --rounds N     slices for each cell (default 5; 3 with --quick)`;
+  --rounds N     slices for each cell (default 8; 3 with --quick)`;
 
 /** The settings that a benchmark was started with; ends the process if they are wrong. */
 export function readSettings(): Settings {
@@ -27,7 +27,7 @@ export function readSettings(): Settings {
     return {
       quick,
       seconds: positive("seconds", values.seconds, quick ? 0.15 : 2),
-      rounds: Math.ceil(positive("rounds", values.rounds, quick ? 3 : 5)),
+      rounds: Math.ceil(positive("rounds", values.rounds, quick ? 3 : 8)),
     };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n${usage}`);

@@ -64,6 +64,9 @@ function outcomeOf(returned: unknown, draft: object): unknown {
   if (outcome === null) return finished(draft, returned, (value, next) => reply(value, next));
   if (outcome[outcomeKind] === "fail") return fail(withoutDrafts(outcome.value));
   const { effects } = outcome;
+  if (outcome.hasNext && outcome.next !== draft) {
+    throw new TypeError("a recipe changes its draft: pass the draft as the next state, or leave it out");
+  }
   return finished(draft, outcome.value, (value, next) =>
     outcome[outcomeKind] === "reply" ? reply(value, next, ...effects) : noreply(next, ...effects),
   );

@@ -1,7 +1,7 @@
 /** Recipes that mutate a draft: the handler that comes out is an ordinary one, and returns an outcome. */
 
 import { describe, expect, test } from "vitest";
-import { createRuntime, defineObject, fail, noreply, reply, schedule } from "../../src/index.ts";
+import { createRuntime, defineObject, fail, noreply, reply, schedule, type Context } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import { mutate } from "../../src/mutate/index.ts";
 
@@ -152,4 +152,10 @@ test("what a caller was given does not change with the state", async () => {
   const items = await cart.items();
   await cart.add("tea", 1);
   expect(items).toEqual([{ sku: "tea", quantity: 1 }]);
+});
+
+test("a recipe that returns another state than its draft is refused", () => {
+  const recipe = mutate((draft: { count: number }) => reply(1, { ...draft, count: 5 }));
+  const context = { state: { count: 0 } } as unknown as Context<{ count: number }>;
+  expect(() => recipe(context)).toThrow("pass the draft");
 });
