@@ -7,7 +7,14 @@ import type { Arbitrary } from "fast-check";
 import { array, assert, asyncProperty, boolean, constant, constantFrom, integer, option, record } from "fast-check";
 import { expect, test } from "vitest";
 import { memory } from "../../src/memory/index.ts";
-import type { AddressedAlarm, AlarmChange, CommitBatch, ObjectStore, ObjectWrite, OpenObjectStore } from "../../src/ports/object-store.ts";
+import type {
+  AddressedAlarm,
+  AlarmChange,
+  CommitBatch,
+  ObjectStore,
+  ObjectWrite,
+  OpenObjectStore,
+} from "../../src/ports/object-store.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
 import { address } from "../../src/testing/object-store-case.ts";
 import { realEnvironment } from "../../src/testing/real-environment.ts";

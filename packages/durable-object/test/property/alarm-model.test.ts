@@ -50,7 +50,14 @@ const step = fc.oneof(
 ) as fc.Arbitrary<Step>;
 
 type Step =
-  | { do: "set"; id: string; name: AlarmName; delay: number; plan: Plan; repeat: { every: number; misfire: "all" } | null }
+  | {
+      do: "set";
+      id: string;
+      name: AlarmName;
+      delay: number;
+      plan: Plan;
+      repeat: { every: number; misfire: "all" } | null;
+    }
   | { do: "cancel" | "redrive"; id: string; name: AlarmName }
   | { do: "cancelAll" | "delete"; id: string }
   | { do: "wait" | "oversleep" | "jump"; ms: number }
@@ -101,7 +108,10 @@ class History {
   async #call(to: string, check: (names: readonly string[]) => boolean, call: () => Promise<unknown>): Promise<void> {
     // What runs ends before, so that a write belongs to the one or the other.
     for (let step = 0; step < 20 && this.#world.script.running > 0; step++) await this.#world.clock.advance("1s");
-    this.#model.asked = { id: to, check: (write) => check(write.alarms.map(({ change, name: of }) => `${change} ${of}`)) };
+    this.#model.asked = {
+      id: to,
+      check: (write) => check(write.alarms.map(({ change, name: of }) => `${change} ${of}`)),
+    };
     let isOver = false;
     const code = codeOf(call()).then((result) => ((isOver = true), result));
     for (let step = 0; step < 500 && !isOver; step++) await this.#world.clock.advance(20);
@@ -113,7 +123,10 @@ class History {
   async take(step: Step): Promise<void> {
     const { clock, script, store } = this.#world;
     const stub = (to: string) => this.#alive.get(script.Diary, to);
-    const is = (...expected: string[]) => (names: readonly string[]) => names.join() === expected.join();
+    const is =
+      (...expected: string[]) =>
+      (names: readonly string[]) =>
+        names.join() === expected.join();
     switch (step.do) {
       case "set": {
         const options = { payload: { ...step.plan }, ...step.repeat };

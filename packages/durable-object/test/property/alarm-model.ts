@@ -70,7 +70,8 @@ export class AlarmModel {
     if (start.atMs < row.dueAt) this.violate(`${what}, before it was due at ${row.dueAt}`);
     if (start.attempt !== row.attempts + 1) this.violate(`${what} as attempt ${start.attempt} after ${row.attempts}`);
     if (start.dueMs !== row.scheduledAt) this.violate(`${what} for ${start.dueMs} instead of ${row.scheduledAt}`);
-    if (JSON.stringify(start.payload ?? null) !== (row.payload ?? "null")) this.violate(`${what} with a payload of old`);
+    if (JSON.stringify(start.payload ?? null) !== (row.payload ?? "null"))
+      this.violate(`${what} with a payload of old`);
     if (this.#suspects.has(key)) this.violate(`${what}, before its attempt was counted`);
     if (this.#running.has(start.id)) this.violate(`${what} while another one runs`);
     const firing = `${key}/${row.generation}`;
@@ -138,7 +139,8 @@ export class AlarmModel {
     const [change] = write.alarms;
     const key = `${write.address.id}/${change?.name ?? ""}`;
     const row = this.#rows.get(key);
-    const isCount = change?.change === "attempted" && this.#suspects.has(key) && change.attempts === 1 + (row?.attempts ?? 0);
+    const isCount =
+      change?.change === "attempted" && this.#suspects.has(key) && change.attempts === 1 + (row?.attempts ?? 0);
     const isSkip =
       change?.change === "set" && row?.repeat?.misfire === "skip" && row.scheduledAt + row.repeat.every <= nowMs;
     if (write.alarms.length !== 1 || write.state !== null || !(isCount || isSkip)) {

@@ -14,7 +14,7 @@ function next(rule: AlarmRule, after: string): string | null {
 /** The next occurrences, one after the other. */
 function series(rule: AlarmRule, after: string, count: number): string[] {
   const found: string[] = [];
-  for (let from = after; found.length < count; ) {
+  for (let from = after; found.length < count;) {
     const text = next(rule, from);
     if (text === null) break;
     found.push((from = text));
@@ -44,7 +44,7 @@ describe("every", () => {
 
   test("is in whole ms and moves on, however short it is", () => {
     expect(nextOccurrence({ every: "1.5ms" }, 0, 0)).toBe(2);
-    for (let time = 0; time < 50; ) {
+    for (let time = 0; time < 50;) {
       const following = nextOccurrence({ every: "1.2ms" }, time, time) ?? 0;
       expect(following).toBeGreaterThan(time);
       expect(Number.isInteger(following)).toBe(true);
