@@ -13,12 +13,15 @@ const areas: Readonly<Record<string, number>> = {
   LOAD: 8,
   AFL: 7,
   LIFE: 12,
+  ALARM: 20,
+  POLL: 18,
   DSL: 13,
   KEYS: 9,
   ID: 5,
   "W-ST": 13,
   "W-CA": 7,
   "W-LI": 3,
+  "W-AL": 11,
 };
 
 function rowsOf(area: string, count: number): string[] {
