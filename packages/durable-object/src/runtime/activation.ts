@@ -149,6 +149,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.#enter("active");
     this.#startReads();
     this.#goOn();
+    // It was made for the calls that waited meanwhile: most objects need none after that.
+    if (this.#mailbox?.size === 0) this.#mailbox = null;
   }
 
   /** What only reads waited for the object to be active, and not for the turns before it. */
