@@ -294,7 +294,8 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   #checkedEffect(effect: Effect): TurnEffect {
     if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
-    return checkEffect(effect, this.#object.type.alarms, this.now);
+    // A delay counts from the end of the handler, however long it took.
+    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now());
   }
 
   #notJson(problem: NotJson): Conclusion {

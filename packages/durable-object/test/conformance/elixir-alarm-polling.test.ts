@@ -1,11 +1,11 @@
 /**
  * What the polling scheduler of the Elixir library `durable_object` does, row by row (area POLL), and the
- * weaknesses of its alarms (W-AL), each with a test that the original would fail: the same here, or what
+ * weaknesses of its alarms (W-AL; 9 and 10 are in elixir-alarms.test.ts), each with a test that the original would fail: the same here, or what
  * this library does instead; docs/decisions/0003-conformance-differences.md lists the latter.
  */
 
 import { expect, test } from "vitest";
-import { cancel, createRuntime, polling, schedule, type PollingOptions, type RuntimeOptions } from "../../src/index.ts";
+import { createRuntime, polling, schedule, type PollingOptions, type RuntimeOptions } from "../../src/index.ts";
 import type { Scheduler } from "../../src/ports/scheduler.ts";
 import type { ObjectWrite } from "../../src/ports/object-store.ts";
 import { address, write } from "../../src/testing/object-store-case.ts";
@@ -169,7 +169,8 @@ onEveryStore("polling", (stores) => {
     await again;
     expect(await diary.alarms.list()).toMatchObject([{ name: "ring", status: "set", attempts: 0 }]);
     await clock.advance("2m");
-    expect(script.times(setMs)).toEqual([1_000, 62_000]);
+    // A delay counts from the turn that sets it, and that one came at 6 s.
+    expect(script.times(setMs)).toEqual([1_000, 66_000]);
     expect(await diary.alarms.list()).toEqual([]);
   });
 
@@ -418,43 +419,6 @@ onEveryStore("weaknesses of the original's alarms", (stores) => {
     control.broken = false;
     await clock.advance("1s");
     expect(script.names).toEqual(["ring"]);
-  });
-
-  test("W-AL-9 stored names are text, those the code does not know included; a list says how each is", async () => {
-    const world = await AlarmWorld.create(stores);
-    const { clock, script } = world;
-    const seeded = overdue("a", clock.nowMs);
-    const unknown = {
-      change: "set",
-      name: "no_such_51d0",
-      dueAt: clock.nowMs + 60_000,
-      payload: null,
-      rule: null,
-    } as const;
-    await world.seed([{ ...seeded, alarms: [...seeded.alarms, unknown] }]);
-    const runtime = await world.start({ alarmRetry: { attempts: 1 } });
-    script.behave = () => "fail";
-    await clock.advance("1s");
-    expect(await runtime.get(script.Diary, "a").alarms.list()).toMatchObject([
-      { name: "ring", status: "dead", attempts: 1 },
-      { name: "no_such_51d0", status: "set", attempts: 0 },
-    ]);
-  });
-
-  test("W-AL-10 instants, payloads, intervals, cron, and calling off, several in one outcome", async () => {
-    const { clock, diary, script, setMs } = await startDiary(stores);
-    script.behave = (_context, alarm) => (alarm === "ring" ? [cancel("tick"), schedule("chime", 500)] : []);
-    await diary.alarms.schedule("tick", { cron: "*/10 * * * * *" });
-    await diary.alarms.schedule("ring", new Date(setMs + 25_000), { payload: "p" });
-    await clock.advance("1m");
-    expect(script.starts.map(({ alarm, payload, atMs }) => [alarm, payload, atMs - setMs])).toEqual([
-      ["tick", undefined, 10_000],
-      ["tick", undefined, 20_000],
-      ["ring", "p", 25_000],
-      ["chime", undefined, 25_500],
-    ]);
-    await diary.alarms.schedule("ring", { every: "1h" });
-    expect(await diary.alarms.list()).toMatchObject([{ name: "ring", every: "1h" }]);
   });
 
   test("W-AL-11 effect and end of an alarm are one commit: once it is there, no death fires it again", async () => {

@@ -1,6 +1,6 @@
 /**
  * What the Elixir library `durable_object` does with alarms that are set, called off and handled, row by row
- * (area ALARM): the same here, or what this library does instead;
+ * (area ALARM), and two weaknesses of setting and listing them (W-AL-9, W-AL-10): the same here, or what this library does instead;
  * docs/decisions/0003-conformance-differences.md lists the latter.
  */
 
@@ -12,9 +12,11 @@ import {
   noreply,
   reply,
   schedule,
+  type NoReply,
   type RuntimeOptions,
   type Stub,
 } from "../../src/index.ts";
+import { address, write } from "../../src/testing/object-store-case.ts";
 import { AlarmWorld } from "../fixtures/alarm-world.ts";
 import { listen } from "../support/channels.ts";
 import { codeOf, errorOf } from "../support/outcome-of.ts";
@@ -187,8 +189,10 @@ onEveryStore("alarms, set and handled", (stores) => {
         state: ({ state }) => noreply({ fired: [...state.fired, "state"] }),
         effects: ({ state }) => noreply({ fired: [...state.fired, "effects"] }, schedule("state", 1), cancel("never")),
         never: ({ state }) => noreply({ fired: [...state.fired, "never"] }),
-        // @ts-expect-error -- nobody waits for what an alarm replies
-        reply: ({ state }) => reply("to whom?", { fired: [...state.fired, "reply"] }),
+        reply: ({ state }) =>
+          reply("to whom?", { fired: [...state.fired, "reply"] }) as unknown as NoReply<{
+            readonly fired: readonly string[];
+          }>,
       },
     });
     const runtime = await world.start({ objects: [Outcomes] });
@@ -196,8 +200,9 @@ onEveryStore("alarms, set and handled", (stores) => {
     await outcomes.alarms.schedule("nothing", 1_000);
     await outcomes.alarms.schedule("effects", 2_000);
     await outcomes.alarms.schedule("never", 3_000);
+    await outcomes.alarms.schedule("reply", 4_000);
     await world.clock.advance("10s");
-    expect(await outcomes.get()).toEqual(["effects", "state"]);
+    expect(await outcomes.get()).toEqual(["effects", "state", "reply"]);
     expect(await outcomes.alarms.list()).toEqual([]);
 
     const { clock, diary, script, list } = await startDiary(stores);
@@ -288,6 +293,38 @@ onEveryStore("alarms, set and handled", (stores) => {
       ["ring", undefined],
       ["chime", { note: [1] }],
     ]);
+  });
+
+  test("W-AL-9 stored names are text, those the code does not know included; a list says how each is", async () => {
+    const world = await AlarmWorld.create(stores);
+    const { clock, script } = world;
+    const state = JSON.stringify({ entries: [], calls: 0 });
+    const known = { change: "set", name: "ring", dueAt: clock.nowMs - 1_000, payload: null, rule: null } as const;
+    const unknown = { ...known, name: "no_such_51d0", dueAt: clock.nowMs + 60_000 };
+    await world.seed([write(address("a", "diary"), { state, alarms: [known, unknown] })]);
+    const runtime = await world.start({ alarmRetry: { attempts: 1 } });
+    script.behave = () => "fail";
+    await clock.advance("1s");
+    expect(await runtime.get(script.Diary, "a").alarms.list()).toMatchObject([
+      { name: "ring", status: "dead", attempts: 1 },
+      { name: "no_such_51d0", status: "set", attempts: 0 },
+    ]);
+  });
+
+  test("W-AL-10 instants, payloads, intervals, cron, and calling off, several in one outcome", async () => {
+    const { clock, diary, script, setMs } = await startDiary(stores);
+    script.behave = (_context, alarm) => (alarm === "ring" ? [cancel("tick"), schedule("chime", 500)] : []);
+    await diary.alarms.schedule("tick", { cron: "*/10 * * * * *" });
+    await diary.alarms.schedule("ring", new Date(setMs + 25_000), { payload: "p" });
+    await clock.advance("1m");
+    expect(script.starts.map(({ alarm, payload, atMs }) => [alarm, payload, atMs - setMs])).toEqual([
+      ["tick", undefined, 10_000],
+      ["tick", undefined, 20_000],
+      ["ring", "p", 25_000],
+      ["chime", undefined, 25_500],
+    ]);
+    await diary.alarms.schedule("ring", { every: "1h" });
+    expect(await diary.alarms.list()).toMatchObject([{ name: "ring", every: "1h" }]);
   });
 });
 

@@ -91,7 +91,7 @@ function uniqueBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): 
 }
 
 function sortable(alarm: AddressedAlarm): string {
-  return JSON.stringify(Object.entries(alarm).sort());
+  return JSON.stringify(Object.entries(alarm).toSorted(([a], [b]) => a.localeCompare(b)));
 }
 
 /** Everything that can be seen of a store. */

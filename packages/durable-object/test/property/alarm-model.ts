@@ -65,7 +65,10 @@ export class AlarmModel {
     const key = `${start.id}/${start.alarm}`;
     const row = this.#rows.get(key);
     const what = `${key} started at ${start.atMs}`;
-    if (row === undefined) return this.violate(`${what}, and is not set`);
+    if (row === undefined) {
+      this.violate(`${what}, and is not set`);
+      return;
+    }
     if (row.status === "dead") this.violate(`${what}, and is dead`);
     if (start.atMs < row.dueAt) this.violate(`${what}, before it was due at ${row.dueAt}`);
     if (start.attempt !== row.attempts + 1) this.violate(`${what} as attempt ${start.attempt} after ${row.attempts}`);
@@ -89,6 +92,11 @@ export class AlarmModel {
     if (running !== undefined) running.endMs = atMs;
   }
 
+  /** Whether a handler runs, or what it came to is not known to be on the disk. */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** A write that did not reach the disk: what was running may start again. */
   abandoned(id: string): void {
     this.#running.delete(id);
@@ -107,9 +115,7 @@ export class AlarmModel {
     if (running !== undefined && running.endMs !== null) {
       this.#running.delete(id);
       this.#checkFiring(write, running, running.endMs);
-    } else if (this.asked?.id === id) {
-      if (!this.asked.check(write)) this.violate(`${id}: not what was asked for: ${JSON.stringify(write)}`);
-    } else {
+    } else if (this.asked?.id !== id || !this.asked.check(write)) {
       this.#checkUnasked(write, nowMs);
     }
     if (write.deleted || write.cancelAllAlarms) {
@@ -124,13 +130,18 @@ export class AlarmModel {
     const { alarm: name, id } = start;
     const plan = (row.payload === null ? null : JSON.parse(row.payload)) as Plan | null;
     const failed = plan !== null && start.attempt <= plan.fails;
-    const [change, ...others] = write.alarms;
     const expected = failed ? expectedFailure(name, row, endMs) : expectedEnd(name, row, plan, start.atMs, endMs);
+    const change = write.alarms.find((each) => each.name === name);
     const actual = change?.change === "attempted" ? { ...change, lastError: null } : change;
-    if (others.length > 0 || JSON.stringify(sorted(actual)) !== JSON.stringify(sorted(expected))) {
+    // A call that came right after it is in the same write; what it changes may be this very alarm.
+    const asked = this.asked?.id === id ? this.asked : null;
+    const others = write.alarms.filter((each) => each !== change);
+    const isOverruled = asked?.check(write) === true;
+    const isAlone = others.length === 0 || asked?.check({ ...write, alarms: others }) === true;
+    if (!isOverruled && (!isAlone || JSON.stringify(sorted(actual)) !== JSON.stringify(sorted(expected)))) {
       this.violate(`${id}/${name}: ${JSON.stringify(write.alarms)} instead of ${JSON.stringify(expected)}`);
     }
-    if (failed ? write.state !== null : write.state === null) this.violate(`${id}/${name}: the state does not fit`);
+    if (!write.deleted && failed !== (write.state === null)) this.violate(`${id}/${name}: the state does not fit`);
     if (!failed) this.handled.set(id, (this.handled.get(id) ?? 0) + 1);
   }
 
@@ -216,5 +227,5 @@ function expectedEnd(name: string, row: Row, plan: Plan | null, startMs: number,
 }
 
 function sorted(change: AlarmChange | undefined): unknown {
-  return change === undefined ? null : Object.entries(change).sort();
+  return change === undefined ? null : Object.entries(change).toSorted(([a], [b]) => a.localeCompare(b));
 }
