@@ -18,7 +18,19 @@ import { parseArgs } from "node:util";
 import { figureTable, headlineTable, replaceBetweenMarks } from "./support/markdown.ts";
 import type { Report } from "./support/report.ts";
 
-const benchmarks = ["hot-object", "spread", "worker", "reads", "cold-activation", "memory", "state-size", "types"];
+const benchmarks = [
+  "hot-object",
+  "spread",
+  "worker",
+  "reads",
+  "cold-activation",
+  "memory",
+  "state-size",
+  "types",
+  "alarms",
+  "alarm-delay",
+  "alarm-wake-up",
+];
 const results = join(import.meta.dirname, "results");
 const repository = join(import.meta.dirname, "..", "..", "..");
 
