@@ -32,8 +32,8 @@ interface ResolvedPolling {
   readonly concurrency: number;
 }
 
-/** The longest sleep: a wall clock that was moved is noticed after this. */
-const longestSleepMs = 1_000;
+/** For how long nothing is finished before more is delivered beside it. */
+const stallMs = 1_000;
 /** How long an alarm rests that could not be delivered for reasons that are not its own. */
 const restMs = 1_000;
 const firstWindow = 128;
@@ -126,16 +126,16 @@ class PollingScheduler implements RunningScheduler {
     return this.#queue.waiting >= this.#options.batch / 2;
   }
 
-  /** While it is idle one timer is set: for the next look, or for a look at the clock and at the window. */
+  /** While it is idle one timer is set: for the next look, or for a look at the window. */
   #sleep(): void {
     const { environment } = this.#host;
-    const nowMs = environment.now();
-    const wakeAt = Math.min(this.#hasEnough ? Infinity : this.#lookAt, nowMs + longestSleepMs);
+    const look = this.#hasEnough ? Infinity : this.#lookAt;
+    const wakeAt = this.#queue.waiting > 0 ? Math.min(look, environment.now() + stallMs) : look;
     // Left as it is if it wakes in time: this is asked for with every delivery.
     if (this.#timer !== null && this.#wakeAt <= wakeAt) return;
     this.#timer?.cancel();
     this.#wakeAt = wakeAt;
-    this.#timer = environment.after(Math.max(0, wakeAt - nowMs), () => {
+    this.#timer = environment.at(wakeAt, () => {
       this.#timer = null;
       if (this.#phase === "idle") this.#wakeUp();
     });
@@ -143,7 +143,7 @@ class PollingScheduler implements RunningScheduler {
 
   #wakeUp(): void {
     const { environment } = this.#host;
-    if (this.#queue.waiting > 0 && environment.monotonic() >= this.#progressAtMs + longestSleepMs) {
+    if (this.#queue.waiting > 0 && environment.monotonic() >= this.#progressAtMs + stallMs) {
       // Nothing was finished for a while: slow handlers must not keep the window small.
       this.#progressAtMs = environment.monotonic();
       this.#window = Math.min(this.#window * 2, this.#options.concurrency);

@@ -20,6 +20,13 @@ export interface Environment {
    * @param keepsAlive - whether the process may not end before; default false
    */
   after(ms: number, callback: () => void, keepsAlive?: boolean): Timer;
+  /**
+   * Runs `callback` once the wall clock shows `timeMs` or later, also if the clock is moved meanwhile; at most a
+   * second late then.
+   *
+   * @param timeMs - wall-clock time in ms since 1970
+   */
+  at(timeMs: number, callback: () => void): Timer;
   /** Runs `callback` once everything that is ready to run now has run: the moment a batch is closed. */
   soon(callback: () => void): void;
   /** A number in [0, 1). */

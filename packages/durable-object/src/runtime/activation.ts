@@ -16,7 +16,7 @@
  * from a wait looks at the phase, or at whether its turn was lost, before it touches anything.
  */
 
-import { formatAddress, type Address } from "../core/address.ts";
+import type { Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
 import type { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
@@ -27,6 +27,7 @@ import type { AlarmsChanged } from "../ports/scheduler.ts";
 import { publishPhase } from "../telemetry/channels.ts";
 import type { RetryPolicy } from "../alarms/alarm-rule.ts";
 import { fire } from "./fire.ts";
+import { checkNextPhase, type Phase } from "./activation-phase.ts";
 import { activationFailed, builtOnLost, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -38,17 +39,6 @@ import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
 import type { TurnEffect } from "./turn-effect.ts";
 
-/** Where an activation is in its life. */
-export type Phase = "activating" | "active" | "hibernated" | "deactivating" | "gone";
-
-const nextPhases: Readonly<Record<Phase, readonly Phase[]>> = {
-  activating: ["active", "gone"],
-  active: ["hibernated", "deactivating", "gone"],
-  hibernated: ["active", "deactivating", "gone"],
-  deactivating: ["active", "gone"],
-  gone: [],
-};
-
 /** What an activation needs of its node. */
 export interface ActivationHost {
   readonly environment: Environment;
@@ -59,6 +49,8 @@ export interface ActivationHost {
   /** Whether the node is stopping: objects leave as soon as nothing is going on. */
   readonly isDraining: boolean;
   load(address: Address): Promise<StoredObject | null>;
+  /** An object is active. */
+  awake(): void;
   /** A commit has changed alarms. */
   alarmsChanged(alarms: AlarmsChanged): void;
   /** How failing alarms are retried, where they do not say. */
@@ -119,12 +111,10 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   }
 
   #enter(phase: Phase): void {
-    const from = this.#phase;
-    if (!nextPhases[from].includes(phase)) {
-      throw new Error(`${formatAddress(this.address)} cannot go from ${from} to ${phase}`);
-    }
+    checkNextPhase(this.address, this.#phase, phase);
+    publishPhase(this.address, this.#phase, phase);
     this.#phase = phase;
-    publishPhase(this.address, from, phase);
+    if (phase === "active") this.host.awake();
   }
 
   // ——— Coming to life ———

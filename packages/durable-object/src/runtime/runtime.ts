@@ -16,7 +16,8 @@ import { StoreFailure, type OpenObjectStore } from "../ports/object-store.ts";
 import type { Delivery, RunningScheduler } from "../ports/scheduler.ts";
 import { publishWarning } from "../telemetry/channels.ts";
 import { observeStore } from "../telemetry/observed-store.ts";
-import type { Activation, ActivationHost, Phase } from "./activation.ts";
+import type { Activation, ActivationHost } from "./activation.ts";
+import type { Phase } from "./activation-phase.ts";
 import { ActivationTable } from "./activation-table.ts";
 import { Committer } from "./committer.ts";
 import { Loader } from "./loader.ts";
@@ -96,9 +97,13 @@ export class Runtime implements AsyncDisposable {
         return isDraining();
       },
       load: (address) => loader.load(address),
-      commit: (write) => this.#committer.add(write),
+      commit: (write) => {
+        this.#sweeper.wrote();
+        this.#committer.add(write);
+      },
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
+      awake: () => this.#sweeper.awake(),
       alarmRetry: options.alarmRetry,
       alarmsChanged: (alarms) => this.#scheduler.changed(alarms),
       left: (activation, waiting) => table.remove(activation, waiting, environment.monotonic()),
@@ -114,7 +119,6 @@ export class Runtime implements AsyncDisposable {
         (await this.#system(alarmOperations.redrive, definition, id, tenantOption, [name])) as boolean,
     };
     this.#sweeper = new Sweeper(table, store, environment, this.#types);
-    this.#sweeper.start();
     this.#scheduler = options.scheduler.start({
       environment,
       store,

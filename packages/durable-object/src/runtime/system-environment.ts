@@ -6,6 +6,9 @@ import type { Environment, Timer } from "../core/environment.ts";
 /** The longest delay `setTimeout` takes; a longer one would fire at once. */
 const longestDelayMs = 2 ** 31 - 1;
 
+/** How soon a wall clock that was moved is noticed. */
+const clockLookMs = 1_000;
+
 /** The environment of a running application. */
 export const systemEnvironment: Environment = Object.freeze({
   now: () => Date.now(),
@@ -14,6 +17,15 @@ export const systemEnvironment: Environment = Object.freeze({
     const timer = setTimeout(callback, Math.min(Math.max(ms, 0), longestDelayMs));
     if (!keepsAlive) timer.unref();
     return { cancel: () => clearTimeout(timer) };
+  },
+  at(timeMs: number, callback: () => void): Timer {
+    const left = (): number => Math.min(timeMs - Date.now(), clockLookMs);
+    const look = (): void => {
+      if (timeMs <= Date.now()) callback();
+      else timer = systemEnvironment.after(left(), look);
+    };
+    let timer = systemEnvironment.after(left(), look);
+    return { cancel: () => timer.cancel() };
   },
   soon(callback: () => void): void {
     setImmediate(callback);

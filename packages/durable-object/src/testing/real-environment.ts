@@ -12,6 +12,10 @@ export function realEnvironment(): Environment {
       const timer = setTimeout(callback, ms).unref();
       return { cancel: () => clearTimeout(timer) };
     },
+    at(timeMs, callback) {
+      const timer = setTimeout(callback, timeMs - Date.now()).unref();
+      return { cancel: () => clearTimeout(timer) };
+    },
     soon: (callback) => void setImmediate(callback),
     random: () => Math.random(),
     uniqueId: () => randomBytes(16).toString("hex"),

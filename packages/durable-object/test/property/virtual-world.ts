@@ -21,6 +21,7 @@ interface VirtualTimer {
   readonly callback: () => void;
 }
 
+const startMs = 1_760_000_000_000;
 /** More steps than any run needs to come to rest. */
 const manySteps = 20_000;
 
@@ -59,13 +60,14 @@ export class VirtualWorld {
 
   environment(life: number): Environment {
     return {
-      now: () => 1_760_000_000_000 + this.#nowMs,
+      now: () => startMs + this.#nowMs,
       monotonic: () => this.#nowMs,
       after: (ms, callback) => {
         const timer = { life, dueMs: this.#nowMs + ms, callback };
         if (!this.#dead.has(life)) this.#timers.add(timer);
         return { cancel: () => void this.#timers.delete(timer) };
       },
+      at: (timeMs, callback) => this.environment(life).after(Math.max(timeMs - startMs - this.#nowMs, 0), callback),
       soon: (callback) => this.add(life, callback),
       random: () => 0.5,
       uniqueId: () => (++this.#ids).toString(16).padStart(32, "0"),

@@ -9,7 +9,9 @@ import { parseDuration, type Duration } from "../../src/core/duration.ts";
 import type { Environment } from "../../src/index.ts";
 
 interface FakeTimer {
+  /** In ms since the start; of a timer for the wall clock in ms since 1970. */
   readonly dueMs: number;
+  readonly isWall: boolean;
   readonly callback: () => void;
 }
 
@@ -27,7 +29,12 @@ export class FakeClock {
     now: () => this.nowMs,
     monotonic: () => this.#elapsedMs,
     after: (ms: number, callback: () => void) => {
-      const timer = { dueMs: this.#elapsedMs + Math.max(ms, 0), callback };
+      const timer = { dueMs: this.#elapsedMs + Math.max(ms, 0), isWall: false, callback };
+      this.#timers.add(timer);
+      return { cancel: () => void this.#timers.delete(timer) };
+    },
+    at: (timeMs: number, callback: () => void) => {
+      const timer = { dueMs: timeMs, isWall: true, callback };
       this.#timers.add(timer);
       return { cancel: () => void this.#timers.delete(timer) };
     },
@@ -53,7 +60,7 @@ export class FakeClock {
     const untilMs = this.#elapsedMs + ms;
     await settled();
     for (let timer = this.#next(untilMs); timer !== null; timer = this.#next(untilMs)) {
-      this.#elapsedMs = Math.max(this.#elapsedMs, timer.dueMs);
+      this.#elapsedMs = Math.max(this.#elapsedMs, this.#dueOf(timer));
       this.#timers.delete(timer);
       timer.callback();
       await macrotask();
@@ -68,10 +75,15 @@ export class FakeClock {
     this.#offsetMs += ms;
   }
 
+  #dueOf({ dueMs, isWall }: FakeTimer): number {
+    return isWall ? dueMs - startMs - this.#offsetMs : dueMs;
+  }
+
   #next(untilMs: number): FakeTimer | null {
     let next: FakeTimer | null = null;
     for (const timer of this.#timers) {
-      if (timer.dueMs <= untilMs && (next === null || timer.dueMs < next.dueMs)) next = timer;
+      const dueMs = this.#dueOf(timer);
+      if (dueMs <= untilMs && (next === null || dueMs < this.#dueOf(next))) next = timer;
     }
     return next;
   }
