@@ -24,6 +24,8 @@ import type {
   StoreOpening,
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import type { JoinedStore, Joining, OwnershipStore } from "../ports/ownership-store.ts";
+import { MemoryNodes, type Lane } from "./memory-nodes.ts";
 import { MemoryTables } from "./memory-tables.ts";
 import type { ObjectRow } from "./memory-tables.ts";
 import { compareUtf8 } from "./utf8-order.ts";
@@ -41,46 +43,67 @@ export function memory(): ObjectStore {
   return new MemoryObjectStore();
 }
 
-class MemoryObjectStore implements ObjectStore {
+/** The tables, and who may write them: one owner alone, or the nodes of a cluster. */
+export class MemoryObjectStore implements ObjectStore, OwnershipStore {
   readonly name = "memory";
   readonly #tables = new MemoryTables();
-  #owner: OpenMemoryObjectStore | null = null;
+  readonly #nodes: MemoryNodes;
+  #owner: Lane | null = null;
+  /** Whether the last owner ended without closing the store. */
+  #isUnclean = false;
+
+  /** @param now - the store's clock; without one, time is that of whoever asks */
+  constructor(now: (() => number) | null = null) {
+    this.#nodes = new MemoryNodes(now, (at) => this.#tables.suspectDue(at));
+  }
 
   /** @throws {@link StoreFailure} `STORE_LOCKED` while it is open */
-  async open(opening: StoreOpening): Promise<OpenObjectStore> {
-    if (this.#owner !== null) {
-      throw new StoreFailure(
-        "retry",
-        "STORE_LOCKED",
-        `This memory store is used by the runtime ${this.#owner.node} already. A store has one owner: ` +
-          `stop that runtime first, or give this one a store of its own.`,
-      );
-    }
-    const open = new OpenMemoryObjectStore(opening.node, this.#tables, () => {
-      if (this.#owner === open) this.#owner = null;
+  async open({ node, environment }: StoreOpening): Promise<OpenObjectStore> {
+    const owner = this.#owner?.node ?? this.#nodes.someNode;
+    if (owner !== null) throw locked(owner);
+    if (this.#isUnclean) this.#tables.suspectDue(environment.now());
+    const lane: Lane = { node, number: 0, result: null, isAlive: true };
+    this.#owner = lane;
+    return new OpenMemoryObjectStore(this.#tables, lane, (clean) => {
+      lane.isAlive = false;
+      if (this.#owner !== lane) return;
+      this.#owner = null;
+      this.#isUnclean = !clean;
     });
-    this.#owner = open;
-    return open;
+  }
+
+  /** @throws {@link StoreFailure} `STORE_LOCKED` while somebody owns all of it */
+  async join(joining: Joining): Promise<JoinedStore> {
+    if (this.#owner !== null) throw locked(this.#owner.node);
+    const { lane, ownership } = this.#nodes.join(joining);
+    // The row stays: what is closed here is only a way to it.
+    return { ownership, objects: new OpenMemoryObjectStore(this.#tables, lane, () => {}) };
   }
 }
 
-class OpenMemoryObjectStore implements OpenObjectStore {
-  readonly node: string;
-  readonly #tables: MemoryTables;
-  readonly #release: () => void;
-  #closed = false;
-  #lastNumber = 0;
-  /** The answer to the batch `#lastNumber`, for whoever sends it again; null before the first one. */
-  #lastResult: CommitResult | null = null;
+function locked(node: string): StoreFailure {
+  return new StoreFailure(
+    "retry",
+    "STORE_LOCKED",
+    `This memory store is used by the runtime ${node} already. A store has one owner: ` +
+      `stop that runtime first, or give this one a store of its own.`,
+  );
+}
 
-  constructor(node: string, tables: MemoryTables, release: () => void) {
-    this.node = node;
+class OpenMemoryObjectStore implements OpenObjectStore {
+  readonly #tables: MemoryTables;
+  readonly #lane: Lane;
+  readonly #release: (clean: boolean) => void;
+  #closed = false;
+
+  constructor(tables: MemoryTables, lane: Lane, release: (clean: boolean) => void) {
     this.#tables = tables;
+    this.#lane = lane;
     this.#release = release;
   }
 
   get lastNumber(): number {
-    return this.#lastNumber;
+    return this.#lane.number;
   }
 
   async load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {
@@ -90,21 +113,21 @@ class OpenMemoryObjectStore implements OpenObjectStore {
 
   async commit(batch: CommitBatch): Promise<CommitResult> {
     this.#assertOpen();
-    if (batch.number === this.#lastNumber && this.#lastResult !== null) return this.#lastResult;
-    if (batch.number !== this.#lastNumber + 1) {
+    const lane = this.#lane;
+    if (batch.number === lane.number && lane.result !== null) return lane.result;
+    if (batch.number !== lane.number + 1) {
       throw new StoreFailure(
         "lost",
         "STORE_CORRUPT",
-        `Batch ${batch.number} was sent to a store whose last batch is ${this.#lastNumber}. ` +
-          `Nothing of it was applied.`,
+        `Batch ${batch.number} was sent to a store whose last batch is ${lane.number}. Nothing of it was applied.`,
       );
     }
     const stale: number[] = [];
     for (const [index, write] of batch.writes.entries()) {
       if (this.#tables.apply(write, batch.at) === "stale") stale.push(index);
     }
-    this.#lastNumber = batch.number;
-    return (this.#lastResult = { stale });
+    lane.number = batch.number;
+    return (lane.result = { stale });
   }
 
   async findReply(address: Address, key: string, now: number): Promise<RecordedReply | null> {
@@ -178,13 +201,26 @@ class OpenMemoryObjectStore implements OpenObjectStore {
   }
 
   async close(): Promise<void> {
+    this.#end(true);
+  }
+
+  async abandon(): Promise<void> {
+    this.#end(false);
+  }
+
+  #end(clean: boolean): void {
+    if (this.#closed) return;
     this.#closed = true;
-    this.#release();
+    this.#release(clean);
   }
 
   #assertOpen(): void {
-    if (this.#closed) {
-      throw new StoreFailure("lost", "STORE_TAKEN_OVER", "This memory store was closed and takes no further calls.");
+    if (this.#closed || !this.#lane.isAlive) {
+      throw new StoreFailure(
+        "lost",
+        "STORE_TAKEN_OVER",
+        "This memory store was closed here, or taken over, and takes no further calls.",
+      );
     }
   }
 }

@@ -57,6 +57,15 @@ export class MemoryTables {
     return "applied";
   }
 
+  /** Every alarm that is set and due may be what its owner died of. */
+  suspectDue(now: number): void {
+    for (const alarms of this.#alarms.values()) {
+      for (const alarm of alarms.values()) {
+        if (alarm.status === "set" && alarm.dueAt <= now) alarms.set(alarm.name, { ...alarm, suspect: true });
+      }
+    }
+  }
+
   /** Forgets up to `limit` replies that expired before `now`. */
   forgetReplies(now: number, limit: number): number {
     let forgotten = 0;
@@ -138,7 +147,7 @@ function changedAlarm(
     case "attempted": {
       if (alarm?.generation !== change.generation) return alarm;
       const { dueAt, attempts, status, lastError } = change;
-      return { ...alarm, dueAt, attempts, status, lastError };
+      return { ...alarm, dueAt, attempts, status, lastError, suspect: false };
     }
     case "redrive":
       if (alarm?.status !== "dead") return alarm;

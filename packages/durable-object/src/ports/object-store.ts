@@ -219,6 +219,11 @@ export interface OpenObjectStore {
   sweep(sweep: { readonly now: number; readonly tombstonesBefore: number; readonly limit: number }): Promise<number>;
   /** Gives the right to write away. Further calls fail. */
   close(): Promise<void>;
+  /**
+   * Ends as the death of the process would, for tests: lets go of everything and tells the store nothing, so that
+   * the next owner finds it as a dead one leaves it.
+   */
+  abandon(): Promise<void>;
 }
 
 /**

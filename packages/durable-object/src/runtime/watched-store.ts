@@ -31,5 +31,6 @@ export function watchStore(store: OpenObjectStore, onLost: (failure: StoreFailur
     listObjects: (query) => watch(store.listObjects(query)),
     sweep: (sweep) => watch(store.sweep(sweep)),
     close: () => store.close(),
+    abandon: () => store.abandon(),
   };
 }

@@ -196,8 +196,9 @@ export class SqliteConnection {
     });
   }
 
-  close(): void {
-    if (this.#failure === null) {
+  /** @param clean - whether the next owner is told that this one has ended in order */
+  close(clean: boolean): void {
+    if (this.#failure === null && clean) {
       try {
         this.#statements.closeEpoch.run(this.#epoch);
       } catch {

@@ -143,12 +143,16 @@ class OpenSqliteObjectStore implements OpenObjectStore {
   }
 
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+    return (this.#closing ??= this.#close(true));
   }
 
-  async #close(): Promise<void> {
+  abandon(): Promise<void> {
+    return (this.#closing ??= this.#close(false));
+  }
+
+  async #close(clean: boolean): Promise<void> {
     try {
-      await this.#connection.close();
+      await this.#connection.close(clean);
     } finally {
       this.#lock.release();
     }

@@ -113,9 +113,9 @@ export class SqliteWorker {
   }
 
   /** Closes the file and ends the worker; a worker that is dead already has closed it. */
-  async close(): Promise<void> {
+  async close(clean: boolean): Promise<void> {
     try {
-      if (this.#death === null) await this.#call("close");
+      if (this.#death === null) await this.#call("close", clean);
     } finally {
       await this.#worker.terminate();
     }

@@ -58,5 +58,6 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     listObjects: (query) => store.listObjects(query),
     sweep: (sweep) => store.sweep(sweep),
     close: () => store.close(),
+    abandon: () => store.abandon(),
   };
 }

@@ -24,8 +24,6 @@ export interface ObjectStoreSubject {
   reopen?(): ObjectStore;
   /** Takes the right to write away from whoever has it, as another owner would; absent if impossible. */
   takeOver?(): Promise<void>;
-  /** Makes a store that was closed look as if its owner had died instead; absent if impossible. */
-  forgetClosing?(): Promise<void>;
   /** Removes everything. The store was closed before. */
   dispose(): Promise<void>;
 }

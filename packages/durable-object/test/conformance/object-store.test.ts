@@ -41,11 +41,6 @@ async function sqliteSubject(options: SqliteOptions): Promise<ObjectStoreSubject
       other.exec("UPDATE durable_object_owner SET epoch = epoch + 1");
       other.close();
     },
-    async forgetClosing() {
-      const other = new DatabaseSync(path);
-      other.exec("UPDATE durable_object_owner SET closed = 0");
-      other.close();
-    },
     dispose: () => rm(directory, { recursive: true }),
   };
 }

@@ -208,7 +208,7 @@ class History {
 async function run(kind: TestStores, steps: readonly Step[]): Promise<void> {
   const world = await AlarmWorld.create(kind);
   try {
-    const history = new History(world, kind.name !== "memory");
+    const history = new History(world, true);
     await history.start();
     for (const each of steps) await history.take(each);
     await history.check();

@@ -98,12 +98,13 @@ export class ControlledStore implements ObjectStore {
       deadAlarms: (query) => this.#read(() => inner.deadAlarms(query)),
       sweep: (sweep) => this.#request(() => inner.sweep(sweep)),
       close: () => this.#request(() => inner.close()),
+      abandon: () => inner.abandon(),
     };
   }
 
   /** The operating system closes what a dead process had open. */
   async closeFromOutside(): Promise<void> {
-    await this.#opened?.close();
+    await this.#opened?.abandon();
   }
 
   #request<Result>(execute: () => Promise<Result>): Promise<Result> {

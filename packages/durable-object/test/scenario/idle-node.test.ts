@@ -1,7 +1,7 @@
 /** A node on which nothing happens hardly wakes up: no timer ticks for its own sake. */
 
 import { expect, test } from "vitest";
-import { createRuntime, defineObject, polling, reply, schedule } from "../../src/index.ts";
+import { createRuntime, defineObject, noreply, polling, reply, schedule } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { AlarmClock } from "../fixtures/alarm-clock.ts";
@@ -13,7 +13,7 @@ const Trial = defineObject({
     begin: ({ state }) => reply("begun", state, schedule("expire", "30d")),
     isOver: ({ state }) => reply(state.over),
   },
-  alarms: { expire: () => reply("over", { over: true }) },
+  alarms: { expire: () => noreply({ over: true }) },
   hibernateAfter: "5m",
   shutdownAfter: "1h",
 });

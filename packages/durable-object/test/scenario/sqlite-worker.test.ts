@@ -23,7 +23,7 @@ test("a worker that dies fails every call: a commit that it had may have been ap
   expect(read).toMatchObject({ kind: "lost", maybeApplied: false });
   expect(second).toMatchObject({ kind: "lost", maybeApplied: true });
   expect(await failureOf(worker.commit(batch))).toMatchObject({ kind: "lost", maybeApplied: false });
-  await worker.close();
+  await worker.close(true);
 });
 
 test("a worker that cannot start is a failure of the store", async () => {

@@ -211,6 +211,7 @@ export class FaultyStore implements ObjectStore {
         return forgotten;
       },
       close: () => inner.close(),
+      abandon: () => inner.abandon(),
     };
   }
 
