@@ -47,6 +47,8 @@ export const errorCodes = {
   COMMIT_FAILED: { retryable: true, outcome: "not-applied" },
   COMMIT_UNKNOWN: { retryable: false, outcome: "unknown" },
   STALE_REVISION: { retryable: true, outcome: "not-applied" },
+  // Owning objects.
+  LEASE_LAPSED: { retryable: true, outcome: "not-applied" },
   // The store.
   STORE_LOCKED: { retryable: true, outcome: "not-applied" },
   STORE_TAKEN_OVER: { retryable: false, outcome: "not-applied" },

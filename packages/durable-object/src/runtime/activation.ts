@@ -28,7 +28,7 @@ import { publishPhase } from "../telemetry/channels.ts";
 import type { RetryPolicy } from "../alarms/alarm-rule.ts";
 import { fire } from "./fire.ts";
 import { checkNextPhase, type Phase } from "./activation-phase.ts";
-import { activationFailed, builtOnLost, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
+import { activationFailed, builtOnLost, leaseLapsed, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
 import { ObjectState } from "./object-state.ts";
@@ -292,7 +292,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     turn.over = true;
     this.#reading?.delete(turn);
     conclude(call, conclusion);
-    this.answer(call, turn.lost);
+    if (turn.lost === null) this.#answerFromMemory(call);
+    else this.answer(call, turn.lost);
     if (this.host.isDraining) this.leaveIfIdle();
   }
 
@@ -311,7 +312,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
       }
       // What it saw must be durable before anybody hears of it, also when it changed nothing.
       const write = part ?? this.state.newestWrite;
-      if (write === null) this.answer(call, null);
+      if (write === null) this.#answerFromMemory(call);
       else write.await(call, part !== null);
     } else {
       this.answer(call, turn.lost);
@@ -344,6 +345,13 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.#forgetClaim(call, error === null ? call.record : null);
     if (error === null) call.release();
     else call.reject(error);
+  }
+
+  /** Nothing asks the store whether this is still the owner: the lease must say so. */
+  #answerFromMemory(call: Call): void {
+    const { store, environment } = this.host;
+    const isOwner = store.leaseUntilMs === Infinity || environment.monotonic() <= store.leaseUntilMs;
+    this.answer(call, isOwner ? null : leaseLapsed(this.address));
   }
 
   // ——— Idempotency ———

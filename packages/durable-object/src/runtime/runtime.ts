@@ -264,7 +264,8 @@ export class Runtime implements AsyncDisposable {
     const { type } = this.#types.known(definition);
     const address = checkAddress(type.name, id, options?.tenant);
     const live = this.#find(definition, id, options);
-    if (live !== null && (live.phase === "active" || live.phase === "hibernated")) {
+    const isOwner = this.#options.environment.monotonic() <= this.#store.leaseUntilMs;
+    if (isOwner && live !== null && (live.phase === "active" || live.phase === "hibernated")) {
       const text = live.state.committedText;
       return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
     }

@@ -207,6 +207,12 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     void settled().then(async () => await clock.advance("6s"));
     return await call;
   },
+  LEASE_LAPSED: async () => {
+    const { store, counter } = await world();
+    await counter.increment();
+    store.leaseUntilMs = -Infinity;
+    return await counter.get();
+  },
   STALE_REVISION: async () => {
     const { store, counter } = await world();
     await counter.increment();
