@@ -28,7 +28,14 @@ import { publishPhase } from "../telemetry/channels.ts";
 import type { RetryPolicy } from "../alarms/alarm-rule.ts";
 import { fire } from "./fire.ts";
 import { checkNextPhase, type Phase } from "./activation-phase.ts";
-import { activationFailed, builtOnLost, leaseLapsed, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
+import {
+  activationFailed,
+  builtOnLost,
+  leaseLapsed,
+  mailboxFull,
+  notActivated,
+  staleRevision,
+} from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
 import { ObjectState } from "./object-state.ts";
