@@ -66,7 +66,7 @@ export class SimulatedLine {
       const arrive = (): void =>
         void execute().then(
           (result) => answer(() => resolve(result)),
-          (error: unknown) => answer(() => reject(error as Error)),
+          (error: Error) => answer(() => reject(error)),
         );
       if (lost) return;
       world.after(world.chance(faults.late) ? world.between(50, latestMs) : world.between(0.1, 2), arrive);
