@@ -19,3 +19,5 @@ export type { SimulatedClient, SimulatedFaults, Simulation, SimulationReport } f
 // Suites for adapters
 export { objectStoreSuite } from "./object-store-suite.ts";
 export type { ObjectStoreSubject, ObjectStoreSuite } from "./object-store-suite.ts";
+export { ownershipStoreSuite } from "./ownership-store-suite.ts";
+export type { OwnershipStoreSubject, OwnershipStoreSuite } from "./ownership-store-suite.ts";
