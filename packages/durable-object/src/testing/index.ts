@@ -21,3 +21,5 @@ export { objectStoreSuite } from "./object-store-suite.ts";
 export type { ObjectStoreSubject, ObjectStoreSuite } from "./object-store-suite.ts";
 export { ownershipStoreSuite } from "./ownership-store-suite.ts";
 export type { OwnershipStoreSubject, OwnershipStoreSuite } from "./ownership-store-suite.ts";
+export { transportSuite } from "./transport-suite.ts";
+export type { TransportSubject, TransportSuite } from "./transport-suite.ts";

@@ -78,7 +78,7 @@ export const objectCases: readonly OwnershipStoreCase[] = [
         const stale = await Promise.all(
           nodes.map((node, index) => node.commit(write("a", { baseRevision: revision, state: `${index}` }))),
         );
-        assert.deepEqual(stale.map(({ length }) => length).sort(), [0, 1]);
+        assert.equal(stale.flat().length, 1, "one of the two is stale");
         const winner = stale.findIndex(({ length }) => length === 0);
         await nodes[0]?.objects.assertStored("a", { revision: revision + 1, state: `${winner}`, stateVersion: 1 });
       }

@@ -25,7 +25,7 @@ test("the slot of an address does not change", () => {
 });
 
 test("objects spread evenly over all slots", () => {
-  const counts = new Array<number>(slotCount).fill(0);
+  const counts = Array.from({ length: slotCount }, () => 0);
   for (let index = 0; index < 102_400; index++) {
     const slot = slotOf({ tenant: "", type: "counter", id: `user-${index}` });
     counts[slot] = (counts[slot] ?? 0) + 1;
