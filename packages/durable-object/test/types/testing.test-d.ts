@@ -22,7 +22,7 @@ const Counter = defineObject({
       by > state.count
         ? fail({ code: "too_much", max: state.count })
         : reply("paid", { count: state.count - by }, schedule("audit", "1h")),
-    later: async ({ state }) => Promise.resolve(reply(state.count)),
+    later: ({ state }) => Promise.resolve(reply(state.count)),
     named: handler({ args: z.tuple([z.string()]) }, (_context, name) => reply(name)),
   },
   alarms: { audit: ({ state }) => noreply(state) },
