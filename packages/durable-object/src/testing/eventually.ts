@@ -46,12 +46,13 @@ export async function untilTrue(
     } catch (error) {
       last = error;
     }
-    if (passedMs() + intervalMs > timeoutMs) {
+    const leftMs = timeoutMs - passedMs();
+    if (leftMs <= 0) {
       const came = last instanceof Error ? `It failed with: ${messageOf(last)}` : `It came to ${String(last)}.`;
       const message = `The condition did not become true within ${formatDuration(timeout)}. ${came}`;
       throw new AssertionError({ message, actual: last, expected: true });
     }
-    await pass(intervalMs);
+    await pass(Math.min(intervalMs, leftMs));
   }
 }
 

@@ -88,8 +88,10 @@ export class FaultyStore implements ObjectStore {
 
   async #commit(inner: OpenObjectStore, batch: CommitBatch): Promise<CommitResult> {
     if (this.#life.isDead) return await silence();
-    this.#refuseDoomed(batch);
-    const fault = this.#faults.take("commit", (next) => next.fault !== "fail" || failing(next, batch).length > 0);
+    // What has landed already cannot fail any more.
+    const isNew = batch.number > inner.lastNumber;
+    if (isNew) this.#refuseDoomed(batch);
+    const fault = this.#faults.take("commit", (next) => next.fault !== "fail" || (isNew && failing(next, batch)[0] !== undefined));
     if (fault?.fault === "fail") {
       if (fault.full) throw new StoreFailure("full", "STORE_FULL", "the test made this commit fail: there is no room");
       for (const write of failing(fault, batch)) this.#doomed.add(nameOf(write));
@@ -129,7 +131,8 @@ function failing(fault: StoreFault & { readonly fault: "fail" }, { writes }: Com
   const { of } = fault;
   if (of === null) return writes;
   const type = typeof of.type === "string" ? of.type : of.type.type;
-  return writes.filter(({ address }) => address.type === type && address.id === of.id);
+  const { tenant = "", id } = of;
+  return writes.filter(({ address }) => address.type === type && address.id === id && address.tenant === tenant);
 }
 
 function nameOf({ address: { tenant, type, id }, baseRevision }: ObjectWrite): string {

@@ -9,34 +9,30 @@ export type Ask = <Answer>(what: (runtime: Runtime) => Promise<Answer>) => Promi
 
 type Methods = Readonly<Record<string, (...args: readonly unknown[]) => Promise<unknown>>>;
 
+const alarmMethods = ["schedule", "cancel", "cancelAll", "list"];
+
 /**
  * A stub whose every method is called on the stub of the runtime that is there then.
  *
+ * @param handlers - the names of the handlers
  * @param stubOf - the stub that a runtime would give
  */
 export function lateStub<Definition extends AnyDefinition>(
   ask: Ask,
+  handlers: readonly string[],
   stubOf: (runtime: Runtime) => Stub<Definition>,
 ): Stub<Definition> {
-  const methods = (of: (stub: Stub<Definition>) => unknown): Methods => {
+  const late = (names: readonly string[], of: (stub: Stub<Definition>) => unknown): Methods => {
     const call = (name: string, args: readonly unknown[]): Promise<unknown> =>
       ask(async (runtime) => {
         const there = of(stubOf(runtime)) as Methods;
-        const method = there[name];
-        if (method === undefined) throw new TypeError(`There is no handler "${name}".`);
-        return await method.apply(there, [...args]);
+        return await there[name]?.(...args);
       });
-    // A promise that resolves to a stub must not take it for a promise.
-    const get = (_target: object, name: string | symbol): unknown =>
-      typeof name !== "string" || name === "then" ? undefined : (...args: readonly unknown[]) => call(name, args);
-    return new Proxy<Methods>({}, { get });
+    return Object.fromEntries(names.map((name) => [name, (...args: readonly unknown[]) => call(name, args)]));
   };
-  const handlers = methods((stub) => stub);
-  const parts: Readonly<Record<string | symbol, unknown>> = {
-    alarms: methods((stub) => stub.alarms),
-    safe: methods((stub) => stub.safe),
-  };
-  return new Proxy(handlers, {
-    get: (target, name) => parts[name] ?? (Reflect.get(target, name) as unknown),
-  }) as unknown as Stub<Definition>;
+  return {
+    ...late(handlers, (stub) => stub),
+    safe: late(handlers, (stub) => stub.safe),
+    alarms: late(alarmMethods, (stub) => stub.alarms),
+  } as unknown as Stub<Definition>;
 }

@@ -4,17 +4,20 @@
  */
 
 import { AssertionError } from "node:assert";
+import type { Address } from "../core/address.ts";
 import { DurableObjectError } from "../core/errors.ts";
-import { NotJson } from "../core/json.ts";
+import { copyJson, NotJson } from "../core/json.ts";
 import { preview } from "../core/preview.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { Effect } from "../object/effect.ts";
 import { argumentsSchema, type ArgsInput, type AlarmContext, type Context } from "../object/handler.ts";
 import { outcomeKind, readOutcome, type AnyOutcome, type Fail, type NoReply, type Reply } from "../object/outcome.ts";
 import { formatIssues, type Schema, type SchemaResult } from "../object/schema.ts";
-import { Unstorable } from "../object/state-codec.ts";
+import { Unstorable, type AdmittedState } from "../object/state-codec.ts";
+import { objectType, type Operation } from "../runtime/operation.ts";
 import type { DefinedState } from "../runtime/runtime.ts";
-import { virtualStart } from "./virtual-clock.ts";
+import { Turn } from "../runtime/turn.ts";
+import { VirtualClock, virtualStart } from "./virtual-clock.ts";
 
 /** What a handler that is performed sees; what is not given is made up. */
 export interface PerformOptions<State> {
@@ -59,8 +62,8 @@ type Returned<Fn> = Fn extends (...args: never[]) => infer Value ? Value : never
  *
  * @param args - the caller's arguments; checked if the handler has a schema for them (a schema that checks
  *   asynchronously makes a promise of the outcome)
- * @throws {@link DurableObjectError} `UNKNOWN_HANDLER`, `INVALID_ARGUMENTS`, `INVALID_STATE`, and whatever the
- *   handler throws
+ * @throws {@link DurableObjectError} `UNKNOWN_HANDLER`, `INVALID_ARGUMENTS`, `INVALID_STATE`, what the runtime would
+ *   refuse about the outcome, and whatever the handler throws
  * @example
  * ```ts
  * const outcome = perform(Counter, "increment", [5], { state: { count: 1 } });
@@ -80,8 +83,11 @@ export function perform<Definition extends AnyDefinition, const Name extends key
     const known = Object.keys(handlers).join(", ") || "none";
     throw new DurableObjectError("UNKNOWN_HANDLER", `${definition.type} has no handler "${name}". It has ${known}.`);
   }
-  const context = performedContext(definition, options);
-  const run = (checked: readonly unknown[]): unknown => handler(context, ...checked);
+  const { context, base } = performedContext(definition, options);
+  const address = { tenant: context.tenant, type: definition.type, id: context.id };
+  const operation = objectType(definition).operations.get(name);
+  const run = (checked: readonly unknown[]): unknown =>
+    checkOutcome(definition, address, operation, base, context.now, handler(context, ...checked));
   return checkedArgs(definition.type, name, handler[argumentsSchema], args, run) as PerformedOutcome<
     HandlerOf<Definition, Name>
   >;
@@ -103,21 +109,30 @@ export function performAlarm<Definition extends AnyDefinition, const Name extend
     const known = Object.keys(alarms).join(", ") || "none";
     throw new DurableObjectError("UNKNOWN_ALARM", `${definition.type} has no alarm "${name}". It has ${known}.`);
   }
-  const context = performedContext(definition, options);
+  const { context, base } = performedContext(definition, options);
   const { payload, attempt = 1, scheduledAt = new Date(context.now) } = options;
   const firingId = options.firingId ?? `${definition.type}/${context.id}/${name}/1`;
   const alarmContext: AlarmContext<unknown> = { ...context, payload, attempt, scheduledAt, firingId };
-  return handler(alarmContext) as Returned<Definition["alarms"][Name]>;
+  const address = { tenant: context.tenant, type: definition.type, id: context.id };
+  const operation = objectType(definition).alarms.get(name);
+  const returned = handler(alarmContext);
+  return checkOutcome(definition, address, operation, base, context.now, returned) as Returned<
+    Definition["alarms"][Name]
+  >;
 }
 
 type PerformedFunction = ((context: Context<unknown>, ...args: readonly unknown[]) => unknown) & {
   readonly [argumentsSchema]?: Schema;
 };
 
-function performedContext<State>(definition: AnyDefinition, options: PerformOptions<State>): Context<unknown> {
+function performedContext<State>(
+  definition: AnyDefinition,
+  options: PerformOptions<State>,
+): { readonly context: Context<unknown>; readonly base: AdmittedState } {
   const { id = "test", tenant = "", now = virtualStart, signal = new AbortController().signal } = options;
-  return {
-    state: performedState(definition, options.state) as Readonly<unknown>,
+  const base = performedState(definition, options.state);
+  const context: Context<unknown> = {
+    state: base.state as Readonly<unknown>,
     id,
     tenant,
     type: definition.type,
@@ -132,17 +147,50 @@ function performedContext<State>(definition: AnyDefinition, options: PerformOpti
         );
       }),
   };
+  return { context, base };
+}
+
+/** What a handler returned, if the runtime would take it. */
+function checkOutcome(
+  definition: AnyDefinition,
+  address: Address,
+  operation: Operation | undefined,
+  base: AdmittedState,
+  nowMs: number,
+  returned: unknown,
+): unknown {
+  if (returned instanceof Promise) {
+    return returned.then((later: unknown) => checkOutcome(definition, address, operation, base, nowMs, later));
+  }
+  if (operation === undefined) return returned;
+  const none = (): never => {
+    throw new Error("A handler that is performed has no runtime.");
+  };
+  const { environment } = new VirtualClock(nowMs, 1).begin();
+  const object = {
+    address,
+    type: objectType(definition),
+    host: { environment, store: { listAlarms: none }, stub: none },
+    admit: (previous: AdmittedState, next: unknown) => definition.codec.admit(previous, next, true),
+    beginToLeave: none,
+  };
+  const reading: Operation = { ...operation, schema: null, pace: "sync", run: () => returned };
+  const conclusion = new Turn(object, reading, null, Infinity, base, null).run([]);
+  if (!(conclusion instanceof Promise) && !conclusion.ok && conclusion.error.code !== "HANDLER_FAILED") {
+    throw conclusion.error;
+  }
+  return returned;
 }
 
 /** The state as a handler would see it, frozen; fields that are not given have their defaults. */
-function performedState(definition: AnyDefinition, given: unknown): unknown {
+function performedState(definition: AnyDefinition, given: unknown): AdmittedState {
   const { codec, type } = definition;
   const initial = codec.initial(true);
-  if (given === undefined) return initial.state;
+  if (given === undefined) return initial;
   const isPartial = typeof given === "object" && given !== null && !Array.isArray(given) && !(given instanceof Map);
   const state = isPartial ? { ...(initial.state as object), ...given } : given;
   try {
-    return codec.admit(initial, state, true).state;
+    return codec.admit(initial, state, true);
   } catch (error) {
     let problem: string | null = null;
     if (error instanceof NotJson) problem = `${error.path}: ${error.problem}`;
@@ -159,7 +207,10 @@ function checkedArgs(
   args: readonly unknown[],
   run: (args: readonly unknown[]) => unknown,
 ): unknown {
-  if (schema === undefined) return run(args);
+  if (schema === undefined) {
+    args.forEach((arg, index) => checkArgument(type, name, arg, index));
+    return run(args);
+  }
   const read = (checked: SchemaResult): readonly unknown[] => {
     if (checked.issues === undefined) return checked.value as readonly unknown[];
     const issues = formatIssues(checked.issues, "args");
@@ -167,6 +218,17 @@ function checkedArgs(
   };
   const checked = schema["~standard"].validate(args);
   return checked instanceof Promise ? checked.then((later) => run(read(later))) : run(read(checked));
+}
+
+function checkArgument(type: string, name: string, arg: unknown, index: number): void {
+  if (arg === undefined) return;
+  try {
+    copyJson(arg, `args[${index}]`);
+  } catch (error) {
+    if (!(error instanceof NotJson)) throw error;
+    const problem = `${type}: ${name} cannot be called with ${error.path}: ${error.problem}.`;
+    throw new DurableObjectError("INVALID_ARGUMENTS", problem);
+  }
 }
 
 // ——— Reading an outcome ———

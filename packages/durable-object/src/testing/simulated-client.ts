@@ -78,7 +78,8 @@ export function simulatedClient(
     get nowMs() {
       return world.nowMs;
     },
-    get: (definition, id, options) => lateStub(ask, (runtime) => runtime.get(definition, id, options)),
+    get: (definition, id, options) =>
+      lateStub(ask, Object.keys(definition.handlers as object), (runtime) => runtime.get(definition, id, options)),
     ask,
     random: () => world.random(),
     pick: (items) => world.pick(items),

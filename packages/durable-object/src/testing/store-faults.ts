@@ -4,6 +4,8 @@
  */
 
 import { parseDuration, type Duration } from "../core/duration.ts";
+import { DurableObjectError } from "../core/errors.ts";
+import { preview } from "../core/preview.ts";
 
 /** A moment at which something can go wrong. */
 export type FaultMoment = "commit" | "load";
@@ -19,6 +21,8 @@ export type StoreFault =
 export interface FailedObject {
   readonly type: string | { readonly type: string };
   readonly id: string;
+  /** Default: the empty string. */
+  readonly tenant?: string;
 }
 
 /** How a commit fails. */
@@ -62,7 +66,10 @@ export class Faults {
   /** The next commit (or load) takes so long, in virtual time. */
   delay(moment: FaultMoment, duration: Duration): void {
     const ms = parseDuration(duration);
-    if (ms === null) throw new TypeError(`faults.delay: "${String(duration)}" is no duration such as "2s".`);
+    if (ms === null) {
+      const problem = `faults.delay: ${preview(duration)} is no duration such as "2s".`;
+      throw new DurableObjectError("INVALID_OPTION", problem);
+    }
     this.#faults[moment].push({ fault: "delay", ms });
   }
 

@@ -7,15 +7,13 @@ import { AssertionError } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
 import { formatAddress, type Address } from "../core/address.ts";
 import { formatDuration, parseDuration, type Duration } from "../core/duration.ts";
-import { DurableObjectError } from "../core/errors.ts";
 import { preview } from "../core/preview.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { AlarmListing } from "../object/stub.ts";
-import type { OpenObjectStore, StoredAlarm } from "../ports/object-store.ts";
+import type { AddressedAlarm, OpenObjectStore, StoredAlarm } from "../ports/object-store.ts";
 import { alarmListing } from "../runtime/alarm-listing.ts";
 import { reviveState } from "../runtime/object-state.ts";
 import type { DefinedState } from "../runtime/runtime.ts";
-import type { TestScheduler } from "./test-scheduler.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 /** When an alarm is expected to be due. */
@@ -31,7 +29,8 @@ export interface TestObjectHost {
   readonly clock: VirtualClock;
   /** The store, as it is now. */
   store(): OpenObjectStore;
-  scheduler(): TestScheduler;
+  /** Has an alarm fire now; resolves to what its handler failed with, or null. */
+  fire(alarm: AddressedAlarm): Promise<Error | null>;
 }
 
 type AlarmName<Definition extends AnyDefinition> = keyof Definition["alarms"] & string;
@@ -100,7 +99,7 @@ export class TestObject<Definition extends AnyDefinition> {
     if (withinMs === null) throw new TypeError(`within must be a duration such as "1h", not ${preview(within)}.`);
     const leftMs = alarm.at.getTime() - this.#host.clock.nowMs;
     if (leftMs <= withinMs && (at === undefined || alarm.at.getTime() === at.getTime())) return;
-    const message = `${expected} It is due in ${words(leftMs)}, at ${alarm.at.toISOString()}.`;
+    const message = `${expected} It is due in ${words(leftMs)}, at ${alarm.at.toISOString()}. ${scheduled(alarms)}`;
     throw new AssertionError({ message, actual: alarm.at, expected: at ?? within });
   }
 
@@ -120,8 +119,8 @@ export class TestObject<Definition extends AnyDefinition> {
    * Has an alarm fire now, whenever it is due. It takes the way of every alarm: its handler runs in the object, and
    * what it returned is committed with the acknowledgement.
    *
-   * @throws AssertionError if it is not set; {@link DurableObjectError} `HANDLER_CRASHED` if its handler failed: then it
-   *   is tried again later, as it would be
+   * @throws AssertionError if it is not set; {@link DurableObjectError} what its handler failed with (it is tried again
+   *   later, as it would be), or `REPLY_LOST` if the process died
    */
   async fireAlarm(name: AlarmName<Definition>): Promise<void> {
     const alarms = await this.#storedAlarms();
@@ -138,7 +137,7 @@ export class TestObject<Definition extends AnyDefinition> {
    *
    * @param options - `max`: how many may fire. Default 100
    * @returns how many have fired
-   * @throws AssertionError if there are more; {@link DurableObjectError} `HANDLER_CRASHED` at the first that fails
+   * @throws AssertionError if there are more; {@link DurableObjectError} what the first one that fails fails with
    */
   async drainAlarms({ max = 100 }: { readonly max?: number } = {}): Promise<number> {
     const fired: string[] = [];
@@ -157,11 +156,8 @@ export class TestObject<Definition extends AnyDefinition> {
   }
 
   async #fire(alarm: StoredAlarm): Promise<void> {
-    await this.#host.scheduler().deliver({ ...alarm, address: this.#address, suspect: false }).over;
-    const after = (await this.#storedAlarms()).find(({ name }) => name === alarm.name);
-    if (after?.generation !== alarm.generation || after.attempts <= alarm.attempts) return;
-    const message = `The alarm "${alarm.name}" of ${this.#name} failed: ${after.lastError ?? "for no reason"}`;
-    throw new DurableObjectError("HANDLER_CRASHED", message, { address: this.#address });
+    const failure = await this.#host.fire({ ...alarm, address: this.#address, suspect: false });
+    if (failure !== null) throw failure;
   }
 
   async #storedAlarms(): Promise<readonly StoredAlarm[]> {

@@ -6,10 +6,11 @@
 
 import { parseDuration, type Duration } from "../core/duration.ts";
 import { DurableObjectError } from "../core/errors.ts";
+import { preview } from "../core/preview.ts";
 import { memory } from "../memory/index.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
+import type { AddressedAlarm, ObjectStore } from "../ports/object-store.ts";
 import { checkAddress } from "../runtime/definition-table.ts";
 import type { TenantOption } from "../runtime/object-page.ts";
 import type { RuntimeOptions } from "../runtime/options.ts";
@@ -75,7 +76,7 @@ export class TestRuntime implements AsyncDisposable {
 
   /** Use `createTestRuntime`. */
   constructor({ store = memory(), start = virtualStart, seed = 1, ...options }: TestRuntimeOptions) {
-    this.#clock = new VirtualClock(start, seed);
+    this.#clock = new VirtualClock(timeOf("start", start), seed);
     this.#store = store;
     this.#options = { freezeState: true, ...options };
   }
@@ -91,6 +92,7 @@ export class TestRuntime implements AsyncDisposable {
     this.runtime.get(definition, id, options);
     return lateStub(
       (what) => this.#call(what),
+      Object.keys(definition.handlers as object),
       (runtime) => runtime.get(definition, id, options),
     );
   }
@@ -104,7 +106,10 @@ export class TestRuntime implements AsyncDisposable {
     const host = {
       clock: this.#clock,
       store: () => this.#alive().store.opened,
-      scheduler: () => this.#alive().scheduler,
+      fire: async (alarm: AddressedAlarm) => {
+        const { scheduler, crashed } = this.#alive();
+        return await Promise.race([scheduler.fire(alarm), crashed]);
+      },
     };
     return new TestObject(host, definition, checkAddress(definition.type, id, tenant));
   }
@@ -123,13 +128,16 @@ export class TestRuntime implements AsyncDisposable {
    */
   async advance(duration: Duration): Promise<void> {
     const ms = parseDuration(duration);
-    if (ms === null) throw new TypeError(`advance: ${JSON.stringify(duration)} is no duration such as "1h" or 500.`);
+    if (ms === null) {
+      const problem = `advance: ${preview(duration)} is no duration such as "1h" or 500.`;
+      throw new DurableObjectError("INVALID_OPTION", problem);
+    }
     await this.#clock.advance(ms);
   }
 
   /** Moves time on to a date; nothing happens if that has passed. */
   async advanceTo(date: Date): Promise<void> {
-    await this.#clock.advance(Math.max(0, date.getTime() - this.#clock.nowMs));
+    await this.#clock.advance(Math.max(0, timeOf("advanceTo", date) - this.#clock.nowMs));
   }
 
   /** Resolves when whatever takes no time has happened. Time stands still. */
@@ -196,9 +204,9 @@ export class TestRuntime implements AsyncDisposable {
     const stopping = life.runtime.stop().finally(() => (progress.stopped = true));
     stopping.catch(() => undefined);
     await this.#clock.settle();
-    // Turns that still run get the time that the runtime gives them.
-    while (!progress.stopped) await this.#clock.advance(1_000);
-    await stopping;
+    // Turns that still run get the time that the runtime gives them. It may die meanwhile.
+    while (!progress.stopped && !life.virtual.isDead) await this.#clock.advance(1_000);
+    await (life.virtual.isDead ? this.#lettingGo : stopping);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -225,6 +233,12 @@ export class TestRuntime implements AsyncDisposable {
     if (this.#life !== null) return this.#life;
     throw new DurableObjectError("RUNTIME_STOPPED", "The test runtime has crashed. restart() starts it again.");
   }
+}
+
+function timeOf(name: string, date: Date): number {
+  const timeMs = date instanceof Date ? date.getTime() : Number.NaN;
+  if (!Number.isNaN(timeMs)) return timeMs;
+  throw new DurableObjectError("INVALID_OPTION", `createTestRuntime: ${name} must be a valid date, not ${preview(date)}.`);
 }
 
 function replyLost(why: string): DurableObjectError {

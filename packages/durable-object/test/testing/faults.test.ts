@@ -141,6 +141,56 @@ onEveryStore("faults", (stores) => {
     expect(await account.balance()).toBe(1);
   });
 
+  test("a commit that has landed cannot fail any more", async () => {
+    const { t, account } = await begin(stores);
+    await account.deposit(1);
+    t.faults.unknownCommit({ applied: true });
+    t.faults.failNextCommit();
+    const call = account.deposit(1);
+    await t.advance("2s");
+    expect(await call).toBe(2);
+    expect(await codeOf(account.deposit(1))).toBe("COMMIT_FAILED");
+    expect(await account.deposit(1)).toBe(3);
+  });
+
+  test("the same id of another tenant does not fail", async () => {
+    const { t, account } = await begin(stores);
+    t.faults.failNextCommit({ of: { type: "account", id: "a" } });
+    expect(await t.get(Account, "a", { tenant: "acme" }).deposit(1)).toBe(1);
+    expect(await codeOf(account.deposit(1))).toBe("COMMIT_FAILED");
+  });
+
+  test("an alarm that is fired by hand ends with the process", async () => {
+    const { t, account, object } = await begin(stores);
+    await account.plan([["second", 60]]);
+    t.faults.crashAfter("commit");
+    expect(await codeOf(object.fireAlarm("second"))).toBe("REPLY_LOST");
+    await t.restart();
+    await object.assertPersisted({ balance: 100 });
+  });
+
+  test("an alarm that is called off before it starts does not fire, by hand neither", async () => {
+    const { t, account, object } = await begin(stores);
+    await account.plan([["audit", 60]]);
+    t.faults.delay("commit", "1s");
+    const cancelled = account.unplan();
+    const fired = object.fireAlarm("audit");
+    await t.advance("2s");
+    await Promise.all([cancelled, fired]);
+    expect((await object.persisted())?.log).toEqual([]);
+  });
+
+  test("a process that dies while it stops has stopped", async () => {
+    const { t, account } = await begin(stores);
+    t.faults.delay("commit", "1s");
+    t.faults.crashBefore("commit");
+    const first = codeOf(account.deposit(1));
+    await t.settle();
+    const second = codeOf(account.deposit(1));
+    await t.stop();
+    expect([await first, await second].every((code) => code !== "MAILBOX_FULL")).toBe(true);
+  });
+
   test("faults that have not happened are listed, and can be called off", async () => {
     const { t, account } = await begin(stores);
     t.faults.crashBefore("load");
@@ -149,6 +199,6 @@ onEveryStore("faults", (stores) => {
     expect(t.faults.pending).toEqual(["fail commit", "crash before load", "lost reply"]);
     t.faults.clear();
     expect(await account.deposit(1)).toBe(1);
-    expect(() => t.faults.delay("commit", "soon" as "1s")).toThrow(TypeError);
+    expect(() => t.faults.delay("commit", "soon" as "1s")).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
   });
 });

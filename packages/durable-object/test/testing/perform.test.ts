@@ -136,3 +136,34 @@ test("whatever is no outcome is said to be none", () => {
     expect(() => helper(3)).toThrow("Expected an outcome: reply(…), noreply(…) or fail(…). It is 3.");
   }
 });
+
+test("what the runtime would refuse about an outcome is refused here", () => {
+  const Wrong = defineObject({
+    type: "wrong",
+    state: { count: 0 },
+    handlers: {
+      nan: () => noreply({ count: Number.NaN }),
+      extra: () => noreply({ count: 1, more: 2 }),
+      alarm: ({ state }) => noreply(state, schedule("nothing" as string, "1h")),
+      bare: () => 3 as never,
+      result: () => reply(10n as unknown as number),
+    },
+  });
+  const codeOf = (name: "nan" | "extra" | "alarm" | "bare" | "result"): unknown => {
+    try {
+      return perform(Wrong, name, []) ?? "ok";
+    } catch (error) {
+      return (error as { code: unknown }).code;
+    }
+  };
+  expect((["nan", "extra", "alarm", "bare", "result"] as const).map(codeOf)).toEqual([
+    "INVALID_STATE",
+    "INVALID_STATE",
+    "UNKNOWN_ALARM",
+    "INVALID_OUTCOME",
+    "INVALID_RESULT",
+  ]);
+  expect(() => perform(Account, "deposit", [Number.NaN])).toThrow(
+    expect.objectContaining({ code: "INVALID_ARGUMENTS" }),
+  );
+});

@@ -25,7 +25,7 @@ test("time stands still until it is moved", async () => {
   expect(t.now()).toEqual(new Date(Date.UTC(2030, 1, 1)));
   await t.advanceTo(new Date(0));
   expect(t.now()).toEqual(new Date(Date.UTC(2030, 1, 1)));
-  await expect(t.advance("soon" as "1s")).rejects.toThrow(TypeError);
+  await expect(t.advance("soon" as "1s")).rejects.toMatchObject({ code: "INVALID_OPTION" });
 });
 
 test("time begins when the test says", async () => {
@@ -179,12 +179,12 @@ test("an alarm that fails says what it failed with, and stays", async () => {
   const { account, object } = await begin();
   await account.plan([["broken", 60]]);
   await expect(object.fireAlarm("broken")).rejects.toMatchObject({
-    code: "HANDLER_CRASHED",
-    message: expect.stringMatching(/The alarm "broken" of account\/a failed: .*it is broken/),
+    code: "HANDLER_FAILED",
+    reason: { why: "it is broken" },
   });
   expect(await object.alarms()).toMatchObject([{ name: "broken", attempts: 1, status: "set" }]);
   // It does not spin.
-  await expect(object.drainAlarms()).rejects.toThrow(/"broken"/);
+  await expect(object.drainAlarms()).rejects.toMatchObject({ code: "HANDLER_FAILED" });
 });
 
 test("draining a chain that never ends names the loop", async () => {
@@ -212,7 +212,7 @@ test("assertions tell what is there", async () => {
   await object.assertPersisted({ balance: 5, name: "nobody", log: [] });
   await account.plan([["audit", 7_200]]);
   expect(await failure(object.assertAlarmScheduled("audit", { within: "1h" }))).toBe(
-    'Expected the alarm "audit" of account/a to be scheduled within 1h. It is due in 2h, at 2030-01-01T02:00:00.000Z.',
+    'Expected the alarm "audit" of account/a to be scheduled within 1h. It is due in 2h, at 2030-01-01T02:00:00.000Z. Scheduled: audit (2030-01-01T02:00:00.000Z).',
   );
   await object.assertAlarmScheduled("audit", { within: "2h", at: new Date(Date.UTC(2030, 0, 1, 2)) });
   expect(await failure(object.assertAlarmScheduled("first"))).toContain("Scheduled: audit (2030-01-01T02:00:00.000Z).");
