@@ -23,3 +23,5 @@ export { ownershipStoreSuite } from "./ownership-store-suite.ts";
 export type { OwnershipStoreSubject, OwnershipStoreSuite } from "./ownership-store-suite.ts";
 export { transportSuite } from "./transport-suite.ts";
 export type { TransportSubject, TransportSuite } from "./transport-suite.ts";
+export { schedulerSuite } from "./scheduler-suite.ts";
+export type { SchedulerSubject, SchedulerSuite } from "./scheduler-suite.ts";

@@ -134,13 +134,6 @@ export class TestedPeer {
   }
 }
 
-/** A promise that a case resolves when it wants. */
-export function held(): { readonly passed: Promise<void>; open(): void } {
-  let open = (): void => {};
-  const passed = new Promise<void>((resolve) => (open = resolve));
-  return { passed, open: () => open() };
-}
-
 /** The kind of failure that something ends with; null if it does not fail. Anything but a failure of the port is a fault. */
 export async function failureOf(request: Promise<unknown>): Promise<TransportFailureKind | null> {
   try {

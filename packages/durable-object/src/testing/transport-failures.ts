@@ -1,7 +1,8 @@
 /** Failures: what is said of a message that was not answered is true. */
 
 import assert from "node:assert/strict";
-import { assertFailsAs, failureOf, held, type TestedPeer, type TransportCase } from "./transport-case.ts";
+import { closedGate } from "./gate.ts";
+import { assertFailsAs, failureOf, type TestedPeer, type TransportCase } from "./transport-case.ts";
 
 export const failureCases: readonly TransportCase[] = [
   {
@@ -56,7 +57,7 @@ export const failureCases: readonly TransportCase[] = [
     async run(tested) {
       const one = await tested.open();
       const two = await tested.open();
-      const gate = held();
+      const gate = closedGate();
       two.reply = async (message) => {
         if (message.startsWith("slow")) await gate.passed;
         return `answer to ${message}`;
@@ -75,7 +76,7 @@ export const failureCases: readonly TransportCase[] = [
     async run(tested) {
       const one = await tested.open();
       const two = await tested.open();
-      const gate = held();
+      const gate = closedGate();
       two.reply = async (message) => {
         await gate.passed;
         return message;
@@ -105,7 +106,7 @@ export const failureCases: readonly TransportCase[] = [
     async run(tested) {
       const one = await tested.open();
       const two = await tested.open();
-      const gate = held();
+      const gate = closedGate();
       two.reply = async (message) => {
         await gate.passed;
         return message;

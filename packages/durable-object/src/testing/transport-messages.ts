@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { assertFailsAs, failureOf, held, type TransportCase } from "./transport-case.ts";
+import { closedGate } from "./gate.ts";
+import { assertFailsAs, failureOf, type TransportCase } from "./transport-case.ts";
 
 const texts = [
   "",
@@ -80,7 +81,7 @@ export const messageCases: readonly TransportCase[] = [
     async run(tested) {
       const one = await tested.open();
       const two = await tested.open();
-      const gate = held();
+      const gate = closedGate();
       two.reply = async (message) => {
         if (message === "slow") await gate.passed;
         return `answer to ${message}`;
