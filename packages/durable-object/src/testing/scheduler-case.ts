@@ -12,6 +12,7 @@ import { formatAddress } from "../core/address.ts";
 import type { AddressedAlarm, AlarmChange, ObjectStore, ObjectWrite, OpenObjectStore } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import type { Delivery, RunningScheduler, Scheduler, SchedulerHost } from "../ports/scheduler.ts";
+import { closedGate, type Gate } from "./gate.ts";
 import { KnownAlarms } from "./scheduler-known-alarms.ts";
 import type { SchedulerTime } from "./scheduler-time.ts";
 import { address, write } from "./object-store-case.ts";
@@ -60,6 +61,7 @@ export class TestedScheduler {
   readonly #store: OpenObjectStore;
   readonly #known = new KnownAlarms();
   readonly #faults: string[] = [];
+  readonly #gates: Gate[] = [];
   #types: readonly string[] = [];
   readonly #byAlarm = new Map<string, TestedDelivery[]>();
   #running: RunningScheduler | null = null;
@@ -103,7 +105,15 @@ export class TestedScheduler {
     if (this.deliveries.some(({ isOver }) => !isOver)) this.#faults.push("it has stopped, and a delivery goes on");
   }
 
+  /** A gate, which is open at the end at the latest. */
+  gate(): Gate {
+    const gate = closedGate();
+    this.#gates.push(gate);
+    return gate;
+  }
+
   async close(): Promise<void> {
+    for (const gate of this.#gates) gate.open();
     try {
       await this.stop();
     } finally {
@@ -241,6 +251,8 @@ export class TestedScheduler {
         delivery.isOver = true;
       }
     })();
+    // Whether a scheduler looks at it is its own affair.
+    over.catch(() => undefined);
     return { revoke: () => void (delivery.revoked += 1), over };
   }
 }

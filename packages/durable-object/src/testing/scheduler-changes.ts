@@ -1,7 +1,6 @@
 /** What a scheduler hears of commits: it wakes for what is set, and what was changed does not fire as it was. */
 
 import assert from "node:assert/strict";
-import { closedGate } from "./gate.ts";
 import { address } from "./object-store-case.ts";
 import type { SchedulerCase } from "./scheduler-case.ts";
 import { isHandled, setMany } from "./scheduler-due.ts";
@@ -70,7 +69,7 @@ export const changedCases: readonly SchedulerCase[] = [
   {
     name: "revokes what it has delivered when it is moved, cancelled or deleted",
     async run(tested) {
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = (delivery) => gate.passed.then(() => tested.acknowledge(delivery));
       const { nowMs } = tested;
       const ids = ["moved", "set again", "cancelled", "all cancelled", "deleted", "put off", "stays"];
@@ -100,9 +99,29 @@ export const changedCases: readonly SchedulerCase[] = [
     },
   },
   {
+    name: "delivers what is set anew while an earlier delivery goes on",
+    async run(tested) {
+      const gate = tested.gate();
+      tested.handle = async (delivery) => {
+        if (delivery.alarm.generation === 1) await gate.passed;
+        return await tested.acknowledge(delivery);
+      };
+      await tested.set("object", tested.nowMs - 1_000);
+      tested.start();
+      await tested.until("it is delivered", () => tested.deliveries.length === 1);
+      await tested.set("object", tested.nowMs);
+      await tested.time.pass(500);
+      gate.open();
+      await tested.until("it is delivered as it is now", () => tested.of("object")[1]?.isOver === true);
+      assert.equal(tested.of("object")[1]?.alarm.generation, 2);
+      await tested.pause();
+      assert.equal(tested.of("object").length, 2);
+    },
+  },
+  {
     name: "revokes nothing else: no other alarm, object, type or tenant",
     async run(tested) {
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = (delivery) => gate.passed.then(() => tested.acknowledge(delivery));
       const { nowMs } = tested;
       const others = [address("y"), address("x", "cart"), address("x", "counter", "acme")];
@@ -129,7 +148,7 @@ export const changedCases: readonly SchedulerCase[] = [
   {
     name: "does not deliver as it was what is changed while it waits among many",
     async run(tested) {
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = (delivery) => gate.passed.then(() => tested.acknowledge(delivery));
       const { nowMs } = tested;
       const many = 1_500;
@@ -162,7 +181,7 @@ export const changedCases: readonly SchedulerCase[] = [
     async run(tested) {
       const { nowMs } = tested;
       for (const id of ["moved", "cancelled", "stays"]) await tested.set(id, nowMs - 1_000);
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.answers = gate.passed;
       tested.start();
       await tested.until("it has asked", () => tested.reads > 0);
@@ -174,6 +193,21 @@ export const changedCases: readonly SchedulerCase[] = [
       await tested.until("the others are delivered", () => isHandled(tested, "stays") && isHandled(tested, "new"));
       await tested.until("what was moved is delivered", () => isHandled(tested, "moved"));
       assert.equal(tested.deliveries.length, 3);
+    },
+  },
+  {
+    name: "delivers the other alarms of an object of which one is changed while the store is being asked",
+    async run(tested) {
+      await tested.set("object", tested.nowMs - 1_000, "ring");
+      await tested.set("object", tested.nowMs - 1_000, "chime");
+      const gate = tested.gate();
+      tested.answers = gate.passed;
+      tested.start();
+      await tested.until("it has asked", () => tested.reads > 0);
+      await tested.change("object", { change: "cancel", name: "ring" });
+      gate.open();
+      await tested.until("the other one is delivered", () => isHandled(tested, "object", "chime"));
+      assert.equal(tested.deliveries.length, 1);
     },
   },
 ];

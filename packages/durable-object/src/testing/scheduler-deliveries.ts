@@ -1,7 +1,6 @@
 /** What becomes of a delivery: it goes on, is put off, fails, or is the last one. */
 
 import assert from "node:assert/strict";
-import { closedGate } from "./gate.ts";
 import type { SchedulerCase } from "./scheduler-case.ts";
 import { isHandled, setMany } from "./scheduler-due.ts";
 
@@ -9,7 +8,7 @@ export const deliveryCases: readonly SchedulerCase[] = [
   {
     name: "delivers an alarm once at a time, however long its handler takes",
     async run(tested) {
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = async (delivery) => {
         if (delivery.alarm.address.id === "slow") await gate.passed;
         return await tested.acknowledge(delivery);
@@ -136,7 +135,7 @@ export const deliveryCases: readonly SchedulerCase[] = [
   {
     name: "waits for what it has begun when it is stopped, and begins nothing more",
     async run(tested) {
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = (delivery) => gate.passed.then(() => tested.acknowledge(delivery));
       await setMany(tested, 1_500, "", tested.nowMs - 10_000);
       await tested.set("soon", tested.nowMs + 300);
@@ -161,7 +160,7 @@ export const deliveryCases: readonly SchedulerCase[] = [
   {
     name: "revokes what it has begun also while it stops",
     async run(tested) {
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = (delivery) => gate.passed.then(() => tested.acknowledge(delivery));
       await tested.set("moved", tested.nowMs - 1_000);
       await tested.set("stays", tested.nowMs - 1_000);
@@ -180,7 +179,7 @@ export const deliveryCases: readonly SchedulerCase[] = [
       tested.start();
       await tested.stop();
       await tested.time.pass(500);
-      const gate = closedGate();
+      const gate = tested.gate();
       tested.handle = async () => {
         await gate.passed;
         throw new Error("the runtime closes");
