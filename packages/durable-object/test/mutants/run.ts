@@ -2,7 +2,7 @@
  * Breaks the engine on purpose, one mutant at a time, and looks whether anybody notices: first the
  * simulation, then the suites. A mutant is a patch of `src`; its first line says what it breaks.
  *
- *   npm run mutants -- [--only part-of-a-name] [--seeds 2000]
+ *   npm run mutants -- [--only part-of-a-name] [--seeds 500]
  *
  * Works on a copy. Prints a table, and exits with 1 if a mutant survives.
  */
@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 const { values } = parseArgs({
-  options: { only: { type: "string", default: "" }, seeds: { type: "string", default: "2000" } },
+  options: { only: { type: "string", default: "" }, seeds: { type: "string", default: "500" } },
 });
 const timeoutMs = 240_000;
 const suites = ["test/conformance/object-store", "test/scenario", "test/property"];
