@@ -7,13 +7,13 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import { DurableObjectError, schedule, type Runtime } from "../../src/index.ts";
-import type { AlarmContext } from "../../src/index.ts";
+import { DurableObjectError, schedule, type AlarmContext, type Runtime } from "../../src/index.ts";
 import type { ObjectWrite } from "../../src/ports/object-store.ts";
 import type { AlarmName, Behaviour, DiaryEffect, DiaryState } from "../fixtures/alarm-diary.ts";
 import type { AlarmWorld } from "../fixtures/alarm-world.ts";
 import { watch } from "../support/outcome-of.ts";
-import { AlarmModel, againMs, retry, type Plan } from "./alarm-model.ts";
+import { AlarmModel } from "./alarm-model.ts";
+import { againMs, retry, type Plan } from "./alarm-row.ts";
 import { ids, type Step } from "./alarm-steps.ts";
 
 /** Longer than whatever waits before a call: a handler that runs, and one of each alarm of its object. */
@@ -27,11 +27,13 @@ export class AlarmHistory {
   readonly #world: AlarmWorld;
   readonly #model = new AlarmModel();
   readonly #taken: Step[] = [];
+  readonly #stopTimeoutMs: number;
   #runtime: Runtime | null = null;
   #life = 0;
 
-  constructor(world: AlarmWorld) {
+  constructor(world: AlarmWorld, stopTimeoutMs: number) {
     this.#world = world;
+    this.#stopTimeoutMs = stopTimeoutMs;
     world.onApplied = (write) => this.#model.applied(write, world.clock.nowMs);
     world.onRefused = (write) => this.#model.abandoned(write.address.id, world.clock.nowMs);
     world.script.behave = (context) => this.#handle(context);
@@ -58,7 +60,7 @@ export class AlarmHistory {
 
   async start(): Promise<void> {
     this.#life += 1;
-    const options = { alarmRetry: retry, stopTimeout: "1h", callTimeout: "never" } as const;
+    const options = { alarmRetry: retry, stopTimeout: this.#stopTimeoutMs, callTimeout: "never" } as const;
     this.#model.unattended(this.#world.clock.nowMs, this.#world.clock.nowMs);
     this.#runtime = await this.#world.start(options);
   }
@@ -73,7 +75,7 @@ export class AlarmHistory {
     const { clock } = this.#world;
     const waiting = watch(promise);
     await clock.settle();
-    for (let passedMs = 0; !waiting.settled; ) {
+    for (let passedMs = 0; !waiting.settled;) {
       if (passedMs > longestWaitMs) {
         // What only waits for the disk is given a while of real time.
         await Promise.race([promise.catch(() => {}), sleep(5_000)]);
@@ -129,7 +131,11 @@ export class AlarmHistory {
         await this.#call(step.id, isCancelAll, () => stub(step.id).alarms.cancelAll());
         break;
       case "delete":
-        await this.#call(step.id, ({ deleted }) => deleted, () => this.#alive.delete(script.Diary, step.id));
+        await this.#call(
+          step.id,
+          ({ deleted }) => deleted,
+          () => this.#alive.delete(script.Diary, step.id),
+        );
         break;
       case "deactivate":
         await this.#until("a deactivation", this.#alive.deactivate(script.Diary, step.id));
@@ -159,11 +165,25 @@ export class AlarmHistory {
         await this.start();
         break;
       case "restart":
-        await this.#until("a stop", this.#alive.stop());
-        if (this.#model.isBusy) this.#model.violate("a stop has left a handler behind");
+        await this.#stop();
         await clock.oversleep(step.downMs);
         await this.start();
         break;
+    }
+  }
+
+  /** What runs is waited for; what waits behind it does not start any more. */
+  async #stop(): Promise<void> {
+    const { script } = this.#world;
+    const before = script.starts.length;
+    const wasRunning = new Set(ids.filter((id) => this.#model.runs(id)));
+    await this.#until("a stop", this.#alive.stop());
+    this.#life += 1;
+    script.died();
+    this.#model.stopped();
+    const ofOne = Map.groupBy(script.starts.slice(before), ({ id }) => id);
+    for (const [id, { length }] of ofOne) {
+      if (length > (wasRunning.has(id) ? 0 : 1)) this.#model.violate(`${id} was started while it was stopped`);
     }
   }
 

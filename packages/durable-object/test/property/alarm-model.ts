@@ -5,32 +5,17 @@
 
 import type { AlarmChange, ObjectWrite } from "../../src/ports/object-store.ts";
 import type { Start } from "../fixtures/alarm-diary.ts";
-
-/** What an alarm is told to do when it fires; its payload. */
-export interface Plan {
-  /** How many attempts fail. */
-  readonly fails: number;
-  /** What it does with its own name. */
-  readonly own: "nothing" | "again" | "cancel";
-  /** How long its handler takes, in ms; 0 for a handler that does not wait. */
-  readonly takesMs: number;
-}
-
-/** How an alarm repeats. */
-export interface Repeat {
-  readonly every: number;
-  readonly misfire: "once" | "skip" | "all";
-}
-
-interface Row {
-  readonly generation: number;
-  readonly dueAt: number;
-  readonly scheduledAt: number;
-  readonly payload: string | null;
-  readonly repeat: Repeat | null;
-  readonly attempts: number;
-  readonly status: "set" | "dead";
-}
+import {
+  expectedEnd,
+  expectedFailure,
+  isCountedDeath,
+  isMissed,
+  isNextAfterMiss,
+  sorted,
+  type Plan,
+  type Repeat,
+  type Row,
+} from "./alarm-row.ts";
 
 interface Running {
   readonly start: Start;
@@ -39,10 +24,6 @@ interface Running {
   endMs: number | null;
 }
 
-/** How failing alarms are retried in these tests. */
-export const retry = { attempts: 3, backoff: 2_000 } as const;
-/** How much later a handler sets its own name again. */
-export const againMs = 1_500;
 /** How long an alarm may rest that could not be stored. */
 const restMs = 1_500;
 /** How long an alarm may wait that is due and whose object is free. */
@@ -115,7 +96,8 @@ export class AlarmModel {
     for (const [key, other] of this.#rows) {
       // What rests is passed by what does not.
       if (atMs < (this.#restsUntil.get(id) ?? -Infinity)) break;
-      if (!key.startsWith(`${id}/`) || key === `${id}/${alarm}` || other.status === "dead" || other.dueAt > atMs) continue;
+      if (!key.startsWith(`${id}/`) || key === `${id}/${alarm}` || other.status === "dead" || other.dueAt > atMs)
+        continue;
       const overtakers = (this.#overtaken.get(key) ?? 0) + 1;
       this.#overtaken.set(key, overtakers);
       if (overtakers > mostOvertakers) this.violate(`${what}, and ${key} has been due for longer`);
@@ -147,6 +129,11 @@ export class AlarmModel {
     return this.#running.size > 0;
   }
 
+  /** Whether a handler of an object runs. */
+  runs(id: string): boolean {
+    return this.#running.get(id)?.endMs === null;
+  }
+
   /** A write that did not reach the disk: what was running may start again. */
   abandoned(id: string, atMs: number): void {
     this.#running.delete(id);
@@ -157,6 +144,11 @@ export class AlarmModel {
   /** The clock is about to be set to another time. */
   jumps(nowMs: number): void {
     for (const key of this.overdue(nowMs)) this.#wereDue.add(key);
+  }
+
+  /** The owner was stopped: what ran for too long was abandoned, and starts again. */
+  stopped(): void {
+    this.#running.clear();
   }
 
   /** The owner dies. What is due when the next one opens may have been running. */
@@ -281,44 +273,4 @@ export class AlarmModel {
   overdue(atMs: number): string[] {
     return [...this.#rows].filter(([, row]) => row.status === "set" && row.dueAt <= atMs).map(([key]) => key);
   }
-}
-
-/** Whether the occurrence that an alarm is due for is one to let go: the next one is due as well. */
-function isMissed({ repeat, dueAt, scheduledAt }: Row, nowMs: number): boolean {
-  return repeat?.misfire === "skip" && dueAt === scheduledAt && scheduledAt + repeat.every <= nowMs;
-}
-
-/** Whether a change sets an alarm for the occurrence after those that were missed. */
-function isNextAfterMiss({ scheduledAt, repeat, payload }: Row, change: AlarmChange | undefined, nowMs: number): boolean {
-  if (change?.change !== "set" || repeat === null || change.payload !== payload) return false;
-  const laterMs = change.dueAt - scheduledAt;
-  return laterMs > 0 && laterMs % repeat.every === 0 && change.dueAt <= nowMs + repeat.every;
-}
-
-/** Whether a change counts an attempt for the death of a process. */
-function isCountedDeath({ attempts, dueAt }: Row, change: AlarmChange | undefined): boolean {
-  if (change?.change !== "attempted" || change.attempts !== attempts + 1 || change.dueAt !== dueAt) return false;
-  return change.status === (change.attempts >= retry.attempts ? "dead" : "set");
-}
-
-function expectedFailure(name: string, row: Row, endMs: number): AlarmChange {
-  const attempts = row.attempts + 1;
-  const dueAt = endMs + retry.backoff * 2 ** row.attempts;
-  const status = attempts >= retry.attempts ? "dead" : "set";
-  return { change: "attempted", name, generation: row.generation, dueAt, attempts, status, lastError: null };
-}
-
-function expectedEnd(name: string, row: Row, plan: Plan | null, endMs: number): AlarmChange {
-  const { generation, scheduledAt, repeat, payload } = row;
-  if (plan?.own === "cancel") return { change: "cancel", name };
-  // Delays are counted from when the handler returned.
-  if (plan?.own === "again") return { change: "set", name, dueAt: endMs + againMs, payload: null, rule: null };
-  if (repeat === null) return { change: "acknowledge", name, generation };
-  let dueAt = scheduledAt + repeat.every;
-  if (repeat.misfire !== "all") while (dueAt <= endMs) dueAt += repeat.every;
-  return { change: "set", name, dueAt, payload, rule: JSON.stringify(repeat) };
-}
-
-function sorted(change: AlarmChange | undefined): unknown {
-  return change === undefined ? null : Object.entries(change).toSorted(([a], [b]) => a.localeCompare(b));
 }

@@ -5,7 +5,7 @@
 
 import * as fc from "fast-check";
 import type { AlarmName } from "../fixtures/alarm-diary.ts";
-import type { Plan, Repeat } from "./alarm-model.ts";
+import type { Plan, Repeat } from "./alarm-row.ts";
 
 /** One thing that happens. */
 export type Step =
@@ -25,6 +25,12 @@ export type Step =
   | { readonly do: "fault"; readonly kind: "full" | "answer" | "request" }
   | { readonly do: "crash" | "restart"; readonly downMs: number };
 
+/** A life: what happens, and how long a stop is given, in ms. */
+export interface Life {
+  readonly stopTimeoutMs: number;
+  readonly steps: readonly Step[];
+}
+
 /** The objects of a life. */
 export const ids: readonly string[] = ["a", "b"];
 
@@ -37,13 +43,23 @@ interface Pace {
   /** How often alarms repeat, in ms; null for once. */
   readonly every: readonly (number | null)[];
   readonly misfire: readonly Repeat["misfire"][];
+  readonly stopTimeoutMs: readonly number[];
   readonly patienceMs: readonly (number | null)[];
   readonly longestWaitMs: number;
   /** How much more often alarms are set than called off. */
   readonly setting: number;
+  readonly mostSteps: number;
 }
 
-function steps(pace: Pace): fc.Arbitrary<Step> {
+function lives(pace: Pace): fc.Arbitrary<Life> {
+  const { mostSteps } = pace;
+  return fc.record({
+    stopTimeoutMs: fc.constantFrom(...pace.stopTimeoutMs),
+    steps: fc.array(step(pace), { minLength: mostSteps / 4, maxLength: mostSteps, size: "max" }),
+  });
+}
+
+function step(pace: Pace): fc.Arbitrary<Step> {
   const id = fc.constantFrom(...ids);
   const name = fc.constantFrom<AlarmName>("ring", "chime", "tick");
   const plan = fc.record<Plan>({
@@ -76,28 +92,33 @@ function steps(pace: Pace): fc.Arbitrary<Step> {
 }
 
 /** Every object has time for its alarms, now and then. */
-export const calm: fc.Arbitrary<Step> = steps({
+export const calm: fc.Arbitrary<Life> = lives({
   takesMs: [0, 0, 300],
   fails: [0, 0, 0, 1, 2, 5],
   own: ["nothing", "nothing", "again", "cancel"],
   every: [null, 20_000, 45_000],
   misfire: ["once", "skip", "all"],
+  stopTimeoutMs: [60_000],
   patienceMs: [null],
   longestWaitMs: 9_000,
   setting: 6,
+  mostSteps: 24,
 });
 
 /**
  * More comes due than an object has time for: handlers that take longer than it is to the next occurrence,
- * and rules that make up for every occurrence that was missed. Callers give up where it takes too long.
+ * and rules that make up for every occurrence that was missed. Callers give up, and stops
+ * come to their deadline, where it takes too long.
  */
-export const saturated: fc.Arbitrary<Step> = steps({
+export const saturated: fc.Arbitrary<Life> = lives({
   takesMs: [0, 700, 3_000, 12_000],
   fails: [0, 0, 0, 0, 0, 1, 2, 5],
   own: ["nothing", "nothing", "nothing", "nothing", "nothing", "again", "cancel"],
   every: [null, 500, 1_000, 1_000, 5_000],
   misfire: ["once", "skip", "all", "all", "all"],
+  stopTimeoutMs: [60_000, 5_000],
   patienceMs: [null, 2_000],
   longestWaitMs: 15_000,
   setting: 12,
+  mostSteps: 32,
 });
