@@ -37,6 +37,7 @@ export const errorCodes = {
   CALL_CYCLE: { retryable: false, outcome: "not-applied" },
   MAILBOX_FULL: { retryable: true, outcome: "not-applied" },
   OVERLOADED: { retryable: true, outcome: "not-applied" },
+  REPLY_LOST: { retryable: false, outcome: "unknown" },
   RUNTIME_STOPPED: { retryable: true, outcome: "not-applied" },
   // Coming to life.
   LOAD_FAILED: { retryable: true, outcome: "not-applied" },

@@ -44,7 +44,7 @@ import { PendingWrite, type WriteOwner } from "./pending-write.ts";
 import { RecordedReplies, recordReply } from "./recorded-replies.ts";
 import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
-import type { TurnEffect } from "./turn-effect.ts";
+import { isCancellation, type TurnEffect } from "./turn-effect.ts";
 
 /** What an activation needs of its node. */
 export interface ActivationHost {
@@ -496,8 +496,4 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 function conclude(call: Call, conclusion: Conclusion): void {
   if (conclusion.ok) call.value = conclusion.value;
   else call.failure = conclusion.error;
-}
-
-function isCancellation({ change }: TurnEffect): boolean {
-  return change === "cancel" || change === "cancelAll";
 }

@@ -234,7 +234,7 @@ export class Runtime implements AsyncDisposable {
     return { over: this.#fire(type, operation, firing), revoke: () => (firing.void = true) };
   }
 
-  async #fire(type: ObjectType, operation: Operation, firing: Firing): Promise<void> {
+  async #fire(type: ObjectType, operation: Operation, firing: Firing): Promise<Error | null> {
     try {
       await this.#router.fire(type, operation, firing);
     } catch (error) {
@@ -242,7 +242,9 @@ export class Runtime implements AsyncDisposable {
       // What the handler returned can never be stored: that is a failure like a throw, and counts.
       firing.failure = error.message;
       await this.#router.fire(type, operation, firing);
+      return error;
     }
+    return firing.error;
   }
 
   /** Where an object is live, or null. */

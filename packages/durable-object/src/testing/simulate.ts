@@ -30,6 +30,8 @@ export interface SimulatedFaults {
   readonly cuts?: boolean;
   /** Requests and answers are late, lost, or arrive twice. */
   readonly messages?: boolean;
+  /** The database has no room for a commit now and then. */
+  readonly fullDisks?: boolean;
   /** Clocks go up to 0.5 % too fast or too slow, and are set to another time now and then. */
   readonly clocks?: boolean;
 }
@@ -91,6 +93,7 @@ export class SimulationFailure extends Error {
 
 const healthy: LineFaults = { late: 0, lostRequest: 0, lostAnswer: 0, twice: 0 };
 const unreliable: LineFaults = { late: 0.01, lostRequest: 0.004, lostAnswer: 0.008, twice: 0.005 };
+const fullness = 0.01;
 /** Several times what a healed world needs. */
 const mostEvents = 1_000_000;
 const restMs = 30_000;
@@ -145,12 +148,10 @@ class Run {
     this.#failure = new Promise((_resolve, reject) => (this.#failed = reject));
     this.#failure.catch(() => undefined);
     const { faults } = simulation;
-    const all = { crashes: true, pauses: true, cuts: true, messages: true, clocks: true };
-    this.#faults =
-      faults === false
-        ? { crashes: false, pauses: false, cuts: false, messages: false, clocks: false }
-        : { ...all, ...faults };
-    this.#database = new SimulatedDatabase(world);
+    const all = { crashes: true, pauses: true, cuts: true, messages: true, fullDisks: true, clocks: true };
+    const none = { crashes: false, pauses: false, cuts: false, messages: false, fullDisks: false, clocks: false };
+    this.#faults = faults === false ? none : { ...all, ...faults };
+    this.#database = new SimulatedDatabase(world, () => (this.#faults.fullDisks && !this.#isHealed ? fullness : 0));
     const names = Array.from({ length: simulation.nodes ?? 1 }, (_, index) => `node ${index + 1}`);
     this.#nodes = names.map(
       (name) =>

@@ -7,6 +7,7 @@ import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { lateStub } from "./late-stub.ts";
 import { SimulatedLine, Unanswered, type LineFaults } from "./simulated-line.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
@@ -77,7 +78,8 @@ export function simulatedClient(
     get nowMs() {
       return world.nowMs;
     },
-    get: (definition, id, options) => stubOver(ask, (runtime) => runtime.get(definition, id, options)),
+    get: (definition, id, options) =>
+      lateStub(ask, Object.keys(definition.handlers as object), (runtime) => runtime.get(definition, id, options)),
     ask,
     random: () => world.random(),
     pick: (items) => world.pick(items),
@@ -102,31 +104,4 @@ function askNode<Answer>(node: SimulatedNode, what: (runtime: Runtime) => Promis
 
 function unanswered(outcome: "not-applied" | "unknown", message: string, cause?: unknown): DurableObjectError {
   return new DurableObjectError("CALL_TIMEOUT", `No answer: ${message}.`, { outcome, cause });
-}
-
-type AnyMethods = Readonly<Record<string, (...args: readonly unknown[]) => Promise<unknown>>>;
-
-/** A stub whose methods are called on the stub of the runtime that gets the request. */
-function stubOver<Definition extends AnyDefinition>(
-  ask: SimulatedClient["ask"],
-  stubOf: (runtime: Runtime) => Stub<Definition>,
-): Stub<Definition> {
-  const methods = (of: (stub: Stub<Definition>) => AnyMethods): AnyMethods =>
-    new Proxy<AnyMethods>(
-      {},
-      {
-        get: (_target, name) =>
-          typeof name !== "string" || name === "then"
-            ? undefined
-            : (...args: readonly unknown[]) =>
-                ask((runtime) => of(stubOf(runtime))[name]?.(...args) as Promise<unknown>),
-      },
-    );
-  const alarms = methods((stub) => stub.alarms as unknown as AnyMethods);
-  const safe = methods((stub) => stub.safe as unknown as AnyMethods);
-  const handlers = methods((stub) => stub as unknown as AnyMethods);
-  return new Proxy(handlers, {
-    get: (target, name, receiver) =>
-      name === "alarms" ? alarms : name === "safe" ? safe : (Reflect.get(target, name, receiver) as unknown),
-  }) as unknown as Stub<Definition>;
 }

@@ -44,13 +44,16 @@ export class SimulatedDatabase {
   readonly #store = new MemoryObjectStore();
   #owner: Owner | null = null;
   #clockOffsetMs = 0;
+  readonly #fullness: () => number;
   /** How often the right to write went to another process. */
   takeOvers = 0;
   /** Hears of every batch that was applied, once. */
   onApplied: ((node: string, batch: CommitBatch) => void) | null = null;
 
-  constructor(world: SimulatedWorld) {
+  /** @param fullness - how probable it is that there is no room for a commit */
+  constructor(world: SimulatedWorld, fullness: () => number) {
     this.#world = world;
+    this.#fullness = fullness;
   }
 
   /** Somebody sets the clock of the database server. */
@@ -103,6 +106,9 @@ export class SimulatedDatabase {
 
   async commit(node: string, opened: OpenObjectStore, batch: CommitBatch): ReturnType<OpenObjectStore["commit"]> {
     const isNew = batch.number > opened.lastNumber;
+    if (isNew && this.#world.chance(this.#fullness())) {
+      throw new StoreFailure("full", "STORE_FULL", "There is no room for this commit.");
+    }
     const result = await opened.commit(batch);
     if (isNew) this.onApplied?.(node, batch);
     return result;

@@ -3,6 +3,7 @@
  * arrive late, after its sender has given up or died; it may arrive twice, or never; so may its answer.
  */
 
+import { messageOf } from "../core/errors.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
 /** How often things go wrong on a line, each a probability for one request. */
@@ -66,7 +67,7 @@ export class SimulatedLine {
       const arrive = (): void =>
         void execute().then(
           (result) => answer(() => resolve(result)),
-          (error: unknown) => answer(() => reject(error as Error)),
+          (error: unknown) => answer(() => reject(error instanceof Error ? error : new Error(messageOf(error)))),
         );
       if (lost) return;
       world.after(world.chance(faults.late) ? world.between(50, latestMs) : world.between(0.1, 2), arrive);

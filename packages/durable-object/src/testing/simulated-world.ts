@@ -27,7 +27,7 @@ export class SimulatedWorld {
   readonly notes: string[] = [];
   #state: number;
   #nowMs = 0;
-  #events: WorldEvent[] = [];
+  readonly #events: WorldEvent[] = [];
   #happened = 0;
   #ids = 0;
 
@@ -100,18 +100,17 @@ export class SimulatedWorld {
    * @param mostEvents - when to give up: a world that does not come to rest would run for ever
    */
   async until<Result>(promise: Promise<Result>, mostEvents: number): Promise<Result> {
-    let settled = false;
-    const noticed = promise.then(
-      () => (settled = true),
-      () => (settled = true),
-    );
+    const progress = { settled: false };
+    const notice = (): void => {
+      progress.settled = true;
+    };
+    promise.then(notice, notice);
     await macrotask();
     const last = this.#happened + mostEvents;
-    while (!settled) {
+    while (!progress.settled) {
       if (this.#happened >= last) throw new Error(`this did not end within ${mostEvents} events`);
       if (!(await this.#step())) throw new Error("nothing is left that could happen, and this has not ended");
     }
-    await noticed;
     return await promise;
   }
 

@@ -24,6 +24,7 @@ import {
 } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
+import { createTestRuntime } from "../../src/testing/index.ts";
 import { storeFailure } from "../../src/sqlite/sqlite-failure.ts";
 import { z } from "zod";
 import { defineCounter } from "../support/counter.ts";
@@ -163,6 +164,11 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     const { runtime, counter } = await world({ maxPendingCalls: 1 });
     counter.incrementSlowly("slow").catch(() => undefined);
     return await runtime.get(Counter, "b").get();
+  },
+  REPLY_LOST: async () => {
+    const tested = await createTestRuntime({ objects: [Counter] });
+    tested.faults.crashAfter("commit");
+    return await tested.get(Counter, "a").increment();
   },
   RUNTIME_STOPPED: async () => {
     const { runtime, counter } = await world();

@@ -60,6 +60,17 @@ export class History {
     }
   }
 
+  /** Entries that were acknowledged must have come in this order. */
+  inOrder(id: string, entries: readonly string[]): void {
+    const known = this.#of(id, "append").filter(({ ending, entry }) => ending === "ok" && entries.includes(entry));
+    const indexes = entries.flatMap((entry) => known.filter((each) => each.entry === entry).map(({ heard }) => heard));
+    assert.deepEqual(
+      indexes,
+      indexes.toSorted((a, b) => a - b),
+      `calls on ${id} overtook each other: ${entries.join(" ")}`,
+    );
+  }
+
   /** Whether everything that was to fire has fired. */
   allFired(id: string, fired: readonly string[]): boolean {
     return this.#of(id, "remind").every(({ ending, entry }) => ending !== "ok" || fired.includes(entry));

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { defineObject, reply } from "../../src/index.ts";
-import { simulate, SimulationFailure } from "../../src/testing/simulate.ts";
+import { simulate, type SimulationFailure } from "../../src/testing/simulate.ts";
 import { simulatePromises } from "./promises.ts";
 
 const seedsOfASample = 150;

@@ -4,6 +4,7 @@
  * that a client got is held against them.
  */
 
+import assert from "node:assert/strict";
 import { defineObject, DurableObjectError, noreply, read, reply, schedule } from "../../src/index.ts";
 import {
   simulate,
@@ -34,15 +35,34 @@ const Tally = defineObject({
   handlers: { add: ({ state }) => reply(state.count + 1, { count: state.count + 1 }) },
 });
 
-function defineLog() {
+/** Hears how long a log is, from the log itself. */
+const Witness = defineObject({
+  type: "witness",
+  state: { heard: 0 },
+  handlers: {
+    hear: ({ state }, length: number) => noreply({ heard: Math.max(state.heard, length) }),
+    heard: ({ state }) => reply(state.heard),
+  },
+});
+
+/** @param tellWorld - what asynchronous handlers and alarms say outside, which nobody can take back */
+function defineLog(tellWorld: (id: string, length: number) => void) {
   return defineObject({
     type: "log",
     state: { entries: [] as readonly string[], fired: [] as readonly string[] },
     handlers: {
       append: ({ state }, entry: string) => reply(state.entries.length, appended(state, entry)),
       appendSlowly: async ({ state, id, get }, entry: string) => {
+        tellWorld(id, state.entries.length);
         await get(Tally, id).add();
         return reply(state.entries.length, appended(state, entry));
+      },
+      /** Tells of its length whoever wants to know, without waiting. */
+      tell: ({ state, id, get }) => {
+        get(Witness, id)
+          .hear(state.entries.length)
+          .catch(() => undefined);
+        return reply(state.entries.length);
       },
       look: ({ state }) => reply(state.entries.length),
       glance: read(({ state }) => reply(state.entries.length)),
@@ -52,8 +72,10 @@ function defineLog() {
     alarms: Object.fromEntries(
       alarmNames.map((name) => [
         name,
-        ({ state, payload }: { state: LogState; payload: unknown }) =>
-          noreply({ ...state, fired: [...state.fired, payload as string] }),
+        ({ state, id, payload }: { state: LogState; id: string; payload: unknown }) => {
+          tellWorld(id, state.entries.length);
+          return noreply({ ...state, fired: [...state.fired, payload as string] });
+        },
       ]),
     ),
     hibernateAfter: "2s",
@@ -76,7 +98,8 @@ export async function simulatePromises({
   steps = 150,
   faults,
 }: PromisesOptions): Promise<SimulationReport> {
-  const Log = defineLog();
+  const told = new Map<string, number>();
+  const Log = defineLog((id, length) => void told.set(id, Math.max(told.get(id) ?? 0, length)));
   const history = new History();
   const freeAlarms = new Map<string, string[]>(ids.map((id) => [id, [...alarmNames]]));
   return await simulate({
@@ -85,14 +108,16 @@ export async function simulatePromises({
     steps,
     clients: 6,
     ...(faults === undefined ? {} : { faults }),
-    objects: [Log, Tally],
+    objects: [Log, Tally, Witness],
     options: { alarmRetry: { attempts: 1_000, backoff: "200ms", maxBackoff: "1s" } },
     async act(client, step) {
       const id = client.random() < 0.5 ? "a" : client.pick(ids);
       const log = client.get(Log, id);
       const draw = client.random();
       const entry = `${client.number}.${step}`;
-      if (draw < 0.3) await history.append(client, id, entry, () => log.append(entry));
+      if (draw < 0.05) await burst(client, id, entry);
+      else if (draw < 0.1) await history.look(client, id, () => log.tell());
+      else if (draw < 0.3) await history.append(client, id, entry, () => log.append(entry));
       else if (draw < 0.4) await history.append(client, id, entry, () => log.appendSlowly(entry));
       else if (draw < 0.55) await history.look(client, id, () => log.look());
       else if (draw < 0.7) await history.look(client, id, () => log.glance());
@@ -111,9 +136,32 @@ export async function simulatePromises({
     async check(client) {
       // A clock that was wrong when an alarm was set makes it late.
       for (let waited = 0; waited < 60 && !(await everyAlarmFired(client)); waited++) await client.sleep(10_000);
-      for (const id of ids) history.judge(id, await finalState(client, id));
+      for (const id of ids) {
+        const final = await finalState(client, id);
+        history.judge(id, final);
+        const heard = await client.get(Witness, id).heard();
+        const outside = told.get(id) ?? 0;
+        assert(outside <= final.entries.length, `the world knows of ${outside} entries of ${id}, which has fewer`);
+        assert(heard <= final.entries.length, `${id} told of ${heard} entries, and has ${final.entries.length}`);
+      }
     },
   });
+
+  /** Three calls that arrive together: they run in the order in which they came. */
+  async function burst(client: SimulatedClient, id: string, entry: string): Promise<void> {
+    const entries = [1, 2, 3].map((index) => `${entry}.${index}`);
+    const sent = client.ask(async (runtime) => {
+      const log = runtime.get(Log, id);
+      return await Promise.allSettled(entries.map((each) => log.append(each)));
+    });
+    const answer = async (index: number): Promise<number> => {
+      const answered = (await sent)[index];
+      if (answered?.status === "fulfilled") return answered.value;
+      throw answered?.reason as Error;
+    };
+    await Promise.all(entries.map((each, index) => history.append(client, id, each, () => answer(index))));
+    history.inOrder(id, entries);
+  }
 
   /** Asks under the same key until it is known, as a careful client does. */
   async function appendOnce(client: SimulatedClient, id: string, entry: string): Promise<void> {

@@ -53,11 +53,12 @@ for (let seed = from; seed < from + Number(values.seeds) && performance.now() < 
     }
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;
-    console.error(error.message);
+    process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
     break;
   }
 }
 
 const seconds = (performance.now() - startedMs) / 1_000;
-console.log(JSON.stringify({ from, ...total, virtualMs: Math.round(total.virtualMs), seconds: Math.round(seconds) }));
+const line = { from, ...total, virtualMs: Math.round(total.virtualMs), seconds: Math.round(seconds) };
+process.stdout.write(`${JSON.stringify(line)}\n`);
