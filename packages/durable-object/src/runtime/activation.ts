@@ -216,7 +216,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 
   #enqueue(call: Call): void {
     this.#mailbox ??= new Mailbox(this.host.mailboxLimit);
-    if (!this.#mailbox.isFull) {
+    // An alarm takes no caller's place: there is one of an object at a time.
+    if (call.firing !== null || !this.#mailbox.isFull) {
       this.#mailbox.push(call);
       return;
     }
