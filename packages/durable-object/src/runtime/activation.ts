@@ -216,7 +216,6 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 
   #enqueue(call: Call): void {
     this.#mailbox ??= new Mailbox(this.host.mailboxLimit);
-    // An alarm takes no caller's place: there is one of an object at a time.
     if (call.firing !== null || !this.#mailbox.isFull) {
       this.#mailbox.push(call);
       return;
