@@ -8,7 +8,7 @@
  */
 
 import { spawnSync, type SpawnSyncReturns } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -22,6 +22,8 @@ const suites = ["test/conformance/object-store", "test/scenario", "test/property
 const packageDirectory = join(import.meta.dirname, "..", "..");
 const repository = join(packageDirectory, "..", "..");
 const copy = mkdtempSync(join(tmpdir(), "durable-object-mutants-"));
+// Some tests run as another user.
+chmodSync(copy, 0o755);
 const mutated = join(copy, "packages", "durable-object");
 
 /** How a mutant was caught, or that it was not. */
