@@ -5,16 +5,16 @@
  * slots. Deleting the row ends all of them at once.
  */
 
+import { slotCount } from "../core/slot.ts";
 import { StoreFailure, type CommitResult } from "../ports/object-store.ts";
-import {
-  slotCount,
-  type Beat,
-  type Joining,
-  type NodeRow,
-  type OpenOwnershipStore,
-  type OwnershipChange,
-  type SlotEpoch,
-  type SlotRow,
+import type {
+  Beat,
+  Joining,
+  NodeRow,
+  OpenOwnershipStore,
+  OwnershipChange,
+  SlotEpoch,
+  SlotRow,
 } from "../ports/ownership-store.ts";
 
 /** The right of one node to commit, and the last batch it has committed. */

@@ -8,6 +8,7 @@
  */
 
 import type { Address } from "../core/address.ts";
+import { slotOf } from "../core/slot.ts";
 import type { Environment } from "../core/environment.ts";
 import type {
   AddressedAlarm,
@@ -26,7 +27,6 @@ import type {
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import type { JoinedStore, Joining, OwnershipStore } from "../ports/ownership-store.ts";
-import { slotOf } from "../ports/slot.ts";
 import { MemoryNodes, type Lane } from "./memory-nodes.ts";
 import { MemoryTables } from "./memory-tables.ts";
 import type { ObjectRow } from "./memory-tables.ts";

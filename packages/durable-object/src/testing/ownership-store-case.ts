@@ -14,7 +14,7 @@ import type {
   OwnershipStore,
   SlotEpoch,
 } from "../ports/ownership-store.ts";
-import { slotCount } from "../ports/ownership-store.ts";
+import { slotCount } from "../core/slot.ts";
 import { assertFails, NumberedStore, write } from "./object-store-case.ts";
 import { realEnvironment } from "./real-environment.ts";
 

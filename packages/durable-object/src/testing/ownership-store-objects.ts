@@ -1,8 +1,7 @@
 /** Objects that several nodes write: each with batches of its own, and all on the same revisions. */
 
 import assert from "node:assert/strict";
-import { slotCount } from "../ports/ownership-store.ts";
-import { slotOf } from "../ports/slot.ts";
+import { slotCount, slotOf } from "../core/slot.ts";
 import { set } from "./object-store-alarms.ts";
 import { address, write } from "./object-store-case.ts";
 import { allSlots, type OwnershipStoreCase, type TestedNode } from "./ownership-store-case.ts";

@@ -23,7 +23,7 @@ export interface TransportCase {
 }
 
 /** How long is waited for an answer that is going to come. A case that takes so long has failed before. */
-export const patientMs = 600_000;
+const patientMs = 600_000;
 
 /** A subject with the nodes that are open. */
 export class TestedTransport {

@@ -45,7 +45,9 @@ test("reasons, results and effects of a union", () => {
   const outcome = perform(Counter, "withdraw", [1]);
   expectTypeOf(result(outcome)).toEqualTypeOf<string>();
   expectTypeOf(reason(outcome).code).toEqualTypeOf<"too_much">();
-  expectTypeOf(effects(outcome)[0]?.effect).toEqualTypeOf<"schedule" | "cancel" | "cancelAll" | "destroy" | undefined>();
+  expectTypeOf(effects(outcome)[0]?.effect).toEqualTypeOf<
+    "schedule" | "cancel" | "cancelAll" | "destroy" | undefined
+  >();
 });
 
 test("an asynchronous handler gives a promise; one with a schema may", async () => {
