@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { DurableObjectError, schedule, type AlarmContext, type Runtime } from "../../src/index.ts";
 import type { ObjectWrite } from "../../src/ports/object-store.ts";
-import type { AlarmName, Behaviour, DiaryEffect, DiaryState } from "../fixtures/alarm-diary.ts";
+import { gates, type AlarmName, type Behaviour, type DiaryEffect, type DiaryState } from "../fixtures/alarm-diary.ts";
 import type { AlarmWorld } from "../fixtures/alarm-world.ts";
 import { watch } from "../support/outcome-of.ts";
 import { AlarmModel } from "./alarm-model.ts";
@@ -18,6 +18,9 @@ import { ids, type Step } from "./alarm-steps.ts";
 
 /** Longer than whatever waits before a call: a handler that runs, and one of each alarm of its object. */
 const longestWaitMs = 120_000;
+
+/** How long a slow commit takes. */
+const slowMs = 1_500;
 
 /** How a call ended that may do so: it was applied, there was no room, or its caller gave up. */
 type Ending = "ok" | "full" | "given up" | "unknown";
@@ -107,7 +110,7 @@ export class AlarmHistory {
     this.#model.asked = { id: to, check };
     const ending = await this.#until("a call", endingOf(call()));
     // Nobody knows whether it is applied until the store has been heard of again.
-    if (ending === "unknown") await this.#world.clock.advance("2s");
+    if (ending === "unknown") await this.#world.clock.advance("5s");
     this.#model.asked = null;
   }
 
@@ -155,7 +158,8 @@ export class AlarmHistory {
       case "fault":
         if (step.kind === "full") this.#world.fullCommits += 1;
         else if (step.kind === "answer") store.loseNextAnswer();
-        else store.loseNextRequest();
+        else if (step.kind === "request") store.loseNextRequest();
+        else this.#slowDown(step.kind === "slow before" ? "before" : "after");
         break;
       case "crash":
         await this.#world.kill();
@@ -170,6 +174,13 @@ export class AlarmHistory {
         await this.start();
         break;
     }
+  }
+
+  /** The next commit takes a while, before or after it reaches the disk. */
+  #slowDown(where: "before" | "after"): void {
+    const { clock, store } = this.#world;
+    const held = store.holdNextCommit(where);
+    void held.reached.then(() => clock.sleep(slowMs)).then(() => held.release());
   }
 
   /** What runs is waited for; what waits behind it does not start any more. */
@@ -187,7 +198,7 @@ export class AlarmHistory {
     }
   }
 
-  async #set({ id, name, delay, plan, repeat, patienceMs }: Step & { readonly do: "set" }): Promise<void> {
+  async #set({ id, name, delay, plan, repeat, afterMs, patienceMs }: Step & { readonly do: "set" }): Promise<void> {
     const { clock, script } = this.#world;
     const payload = JSON.stringify(plan);
     const rule = repeat === null ? null : JSON.stringify(repeat);
@@ -200,7 +211,12 @@ export class AlarmHistory {
       const isInTime = change.dueAt >= askedAtMs + delay && change.dueAt <= clock.nowMs + delay;
       return isInTime && change.payload === payload && change.rule === rule;
     };
-    await this.#call(id, check, () => stub.alarms.schedule(name, delay, { payload: { ...plan }, ...repeat }));
+    const options = { payload: { ...plan }, ...repeat };
+    await this.#call(id, check, () => {
+      if (afterMs === 0) return stub.alarms.schedule(name, delay, options);
+      gates.set(id, clock.sleep(afterMs));
+      return stub.planWhenOpen(name, delay, id, options);
+    });
   }
 
   /** Compares what there is with what there has to be; then calls everything off, and nothing may happen any more. */
@@ -209,6 +225,7 @@ export class AlarmHistory {
     // What was broken is whole again.
     this.#world.fullCommits = 0;
     await clock.advance(restMs);
+    expect(this.#model.violations).toEqual([]);
     expect(this.#model.neglected(clock.nowMs), "alarms that nobody has fired").toEqual([]);
     for (const id of ids) {
       const comparing = this.#alive

@@ -7,6 +7,10 @@ import * as fc from "fast-check";
 import type { AlarmName } from "../fixtures/alarm-diary.ts";
 import type { Plan, Repeat } from "./alarm-row.ts";
 
+/** What the next commit meets: no room, a line that is cut after or before it, or a disk that takes its time. */
+type Fault = "full" | "answer" | "request" | "slow before" | "slow after";
+const faults: readonly Fault[] = ["full", "full", "answer", "request", "slow before", "slow after"];
+
 /** One thing that happens. */
 export type Step =
   | {
@@ -16,13 +20,15 @@ export type Step =
       readonly delay: number;
       readonly plan: Plan;
       readonly repeat: Repeat | null;
+      /** How long the handler takes that sets it, in ms; 0 for one that does not wait. */
+      readonly afterMs: number;
       /** How long the caller waits, in ms; null for as long as it takes. */
       readonly patienceMs: number | null;
     }
   | { readonly do: "cancel" | "redrive"; readonly id: string; readonly name: AlarmName }
   | { readonly do: "cancelAll" | "delete" | "deactivate"; readonly id: string }
   | { readonly do: "wait" | "oversleep" | "jump"; readonly ms: number }
-  | { readonly do: "fault"; readonly kind: "full" | "answer" | "request" }
+  | { readonly do: "fault"; readonly kind: Fault }
   | { readonly do: "crash" | "restart"; readonly downMs: number };
 
 /** A life: what happens, and how long a stop is given, in ms. */
@@ -71,8 +77,10 @@ function step(pace: Pace): fc.Arbitrary<Step> {
     .tuple(fc.constantFrom(...pace.every), fc.constantFrom(...pace.misfire))
     .map(([every, misfire]) => (every === null ? null : { every, misfire }));
   const patienceMs = fc.constantFrom(...pace.patienceMs);
+  const afterMs = fc.constantFrom(0, 0, 0, 4_000);
   const is = <const Do extends Step["do"]>(what: Do) => fc.constant(what);
-  const set = fc.record({ do: is("set"), id, name, delay: fc.nat(8_000), plan, repeat, patienceMs });
+  const set = fc.record({ do: is("set"), id, name, delay: fc.nat(8_000), plan, repeat, afterMs, patienceMs });
+
   const away = fc.nat(20_000);
   const arbitraries: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<Step> }[] = [
     { weight: pace.setting, arbitrary: set },
@@ -84,7 +92,7 @@ function step(pace: Pace): fc.Arbitrary<Step> {
     { weight: 8, arbitrary: fc.record({ do: is("wait"), ms: fc.nat(pace.longestWaitMs) }) },
     { weight: 1, arbitrary: fc.record({ do: is("oversleep"), ms: fc.nat(40_000) }) },
     { weight: 1, arbitrary: fc.record({ do: is("jump"), ms: fc.integer({ min: -20_000, max: 20_000 }) }) },
-    { weight: 2, arbitrary: fc.record({ do: is("fault"), kind: fc.constantFrom("full", "answer", "request") }) },
+    { weight: 3, arbitrary: fc.record({ do: is("fault"), kind: fc.constantFrom(...faults) }) },
     { weight: 1, arbitrary: fc.record({ do: is("crash"), downMs: away }) },
     { weight: 1, arbitrary: fc.record({ do: is("restart"), downMs: away }) },
   ];
