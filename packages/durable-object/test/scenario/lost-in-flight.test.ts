@@ -20,7 +20,7 @@ class SlowLine implements ObjectStore {
   readonly name: string;
   readonly #inner: ObjectStore;
   readonly #fates: Fate[] = [];
-  #arrive: (() => Promise<CommitResult>)[] = [];
+  readonly #arrive: (() => Promise<CommitResult>)[] = [];
 
   constructor(inner: ObjectStore) {
     this.name = inner.name;
