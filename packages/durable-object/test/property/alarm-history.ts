@@ -141,7 +141,7 @@ export class AlarmHistory {
         );
         break;
       case "deactivate":
-        await this.#until("a deactivation", this.#alive.deactivate(script.Diary, step.id));
+        await this.#until("a deactivation", endingOf(this.#alive.deactivate(script.Diary, step.id)));
         break;
       case "wait":
         await clock.advance(step.ms);
@@ -179,8 +179,13 @@ export class AlarmHistory {
   /** The next commit takes a while, before or after it reaches the disk. */
   #slowDown(where: "before" | "after"): void {
     const { clock, store } = this.#world;
+    const life = this.#life;
     const held = store.holdNextCommit(where);
-    void held.reached.then(() => clock.sleep(slowMs)).then(() => held.release());
+    const release = (): void => {
+      // The dead hear nothing.
+      if (life === this.#life) held.release();
+    };
+    void held.reached.then(() => clock.sleep(slowMs)).then(release);
   }
 
   /** What runs is waited for; what waits behind it does not start any more. */
@@ -265,7 +270,9 @@ async function endingOf(call: Promise<unknown>): Promise<Ending> {
     return "ok";
   } catch (error) {
     if (!(error instanceof DurableObjectError)) throw error;
-    if (error.code === "STORE_FULL") return "full";
+    // The second is a call that saw what there was no room for.
+    if (error.code === "STORE_FULL" || (error.code === "COMMIT_FAILED" && error.outcome === "not-applied"))
+      return "full";
     if (error.code !== "CALL_TIMEOUT" && error.code !== "COMMIT_UNKNOWN") throw error;
     return error.outcome === "unknown" ? "unknown" : "given up";
   }
