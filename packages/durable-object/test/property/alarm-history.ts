@@ -179,8 +179,13 @@ export class AlarmHistory {
   /** The next commit takes a while, before or after it reaches the disk. */
   #slowDown(where: "before" | "after"): void {
     const { clock, store } = this.#world;
+    const life = this.#life;
     const held = store.holdNextCommit(where);
-    void held.reached.then(() => clock.sleep(slowMs)).then(() => held.release());
+    const release = (): void => {
+      // The dead hear nothing.
+      if (life === this.#life) held.release();
+    };
+    void held.reached.then(() => clock.sleep(slowMs)).then(release);
   }
 
   /** What runs is waited for; what waits behind it does not start any more. */
