@@ -83,6 +83,7 @@ function objectWrite(id: string, revision: number, { behind, alarms, replies, ..
     state: parts.deleted ? null : parts.state,
     alarms: uniqueBy(alarms, ({ name }) => name).map(alarmChange),
     replies: uniqueBy(replies, ({ key }) => key).map((reply) => ({ ...reply, fingerprint: `f${reply.expiresAt}` })),
+    statements: [],
   };
 }
 

@@ -232,6 +232,7 @@ class ControlledCommit {
       cancelAllAlarms: false,
       alarms: [],
       replies: [],
+      statements: [],
     };
   }
 }
