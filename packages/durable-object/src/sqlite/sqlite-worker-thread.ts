@@ -18,7 +18,11 @@ export interface SqliteWorkerCall {
 /** What became of a call. Errors lose their class on the way, so a failure travels as its parts. */
 export type SqliteWorkerAnswer =
   | { readonly failure: null; readonly value: unknown }
-  | { readonly failure: Pick<StoreFailure, "kind" | "code" | "message" | "maybeApplied" | "write"> & { readonly cause: FlatError } };
+  | {
+      readonly failure: Pick<StoreFailure, "kind" | "code" | "message" | "maybeApplied" | "write"> & {
+        readonly cause: FlatError;
+      };
+    };
 
 let connection: SqliteConnection | null = null;
 

@@ -1,0 +1,213 @@
+/**
+ * The connections of one open store: to whom a statement is given, and when a connection is not used again.
+ *
+ * With a URL there are two small pools. Writing has its own, so that a commit or a sign of life never waits
+ * behind reads; at most one commit and one renewal of the lease use it at a time. With a pool of the
+ * application everything goes through that one, and closing leaves it open.
+ *
+ * Nothing is kept in a session: every statement stands for itself, or is part of a transaction that is begun
+ * and ended here. So a pooler in transaction mode may stand in between. Prepared statements are the
+ * exception that such poolers know; where one turns out not to, they are given up.
+ */
+
+import { createHash } from "node:crypto";
+import type { ResolvedPostgresOptions } from "./postgres-options.ts";
+import { isStatementUnknown, leavesConnectionUsable } from "./postgres-failure.ts";
+
+/** What is used of a connection of pg. */
+export interface PostgresClient {
+  query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>;
+  /** `true` ends the connection instead of giving it back. */
+  release(destroy?: boolean): void;
+  /** Ends the connection; whatever it is doing fails. */
+  end?(): Promise<void>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  removeListener(event: "error", listener: (error: Error) => void): unknown;
+}
+
+/** What is used of a pool of pg. Other drivers have pools that look like this one. */
+export interface PostgresPool {
+  connect(): Promise<PostgresClient>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  removeListener(event: "error", listener: (error: Error) => void): unknown;
+}
+
+/** A query as it is given to pg: rows come as arrays, every value as the text that the server sends. */
+export interface PostgresQuery {
+  readonly text: string;
+  readonly values: unknown[];
+  readonly rowMode: "array";
+  readonly types: typeof textTypes;
+  readonly query_timeout: number;
+  readonly name?: string;
+}
+
+/** A parameter of a statement. Arrays come as the text that PostgreSQL reads as one. */
+export type Value = string | number | boolean | null;
+
+/** A row, as the texts that the server sends. */
+export type Row = readonly (string | null)[];
+
+/** A statement that is prepared once for each connection. */
+export interface Statement {
+  readonly text: string;
+  /** The same for the same text only: a pool may be shared by stores on several schemas. */
+  readonly name: string;
+}
+
+/** Runs a statement; without an answer after `timeoutMs` it is given up, with its connection. */
+export type Run = (
+  statement: Statement | string,
+  values?: readonly Value[],
+  timeoutMs?: number,
+) => Promise<readonly Row[]>;
+
+/** What the application has told the types of pg to become does not concern us. */
+const textTypes = { getTypeParser: () => (text: string) => text };
+
+/** How long a new connection may take, in ms. */
+const connectionTimeoutMs = 5_000;
+
+const ignore = (): void => {};
+
+/** A statement with its name. */
+export function statementOf(text: string): Statement {
+  return { text, name: `durable_object_${createHash("sha256").update(text).digest("hex").slice(0, 24)}` };
+}
+
+export class PostgresConnections {
+  readonly #reading: PostgresPool;
+  readonly #writing: PostgresPool;
+  readonly #end: () => Promise<void>;
+  readonly #timeoutMs: number;
+  /** Those that are at work. */
+  readonly #busy = new Set<PostgresClient>();
+  #prepares: boolean;
+
+  private constructor(
+    reading: PostgresPool,
+    writing: PostgresPool,
+    end: () => Promise<void>,
+    { statementTimeoutMs, prepare }: ResolvedPostgresOptions,
+  ) {
+    this.#reading = reading;
+    this.#writing = writing;
+    this.#end = end;
+    this.#timeoutMs = statementTimeoutMs;
+    this.#prepares = prepare;
+    // What breaks while it is idle is replaced by the pool; without a listener it would end the process.
+    for (const pool of new Set([reading, writing])) pool.on("error", ignore);
+  }
+
+  /** Connects to nothing yet. */
+  static async create(options: ResolvedPostgresOptions): Promise<PostgresConnections> {
+    const { database, readConnections } = options;
+    if (typeof database !== "string") return new PostgresConnections(database, database, async () => {}, options);
+    const { default: pg } = await import("pg");
+    const pool = (max: number) =>
+      new pg.Pool({
+        connectionString: database,
+        max,
+        connectionTimeoutMillis: connectionTimeoutMs,
+        keepAlive: true,
+        // No timers for idle connections, and they do not keep the process alive.
+        idleTimeoutMillis: 0,
+        allowExitOnIdle: true,
+        fallback_application_name: "durable-object",
+      });
+    const reading = pool(readConnections);
+    const writing = pool(2);
+    const end = async (): Promise<void> => {
+      await Promise.all([reading.end(), writing.end()]);
+    };
+    return new PostgresConnections(reading, writing, end, options);
+  }
+
+  /** A read. */
+  readonly read: Run = (statement, values, timeoutMs) => this.#run(this.#reading, statement, values, timeoutMs);
+
+  /** A write that stands for itself. */
+  readonly write: Run = (statement, values, timeoutMs) => this.#run(this.#writing, statement, values, timeoutMs);
+
+  /**
+   * Runs a transaction: committed if `work` resolves, rolled back if it rejects.
+   *
+   * @throws what `work` throws, or what the server said; then nothing was done, unless it was the commit that
+   *   was not answered
+   */
+  async transaction<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
+    return await this.#using(this.#writing, async (client) => {
+      const run: Run = (statement, values, timeoutMs) => this.#send(client, statement, values, timeoutMs);
+      await run("BEGIN");
+      let result: Result;
+      try {
+        result = await work(run);
+      } catch (error) {
+        // If that fails as well, the connection is ended, and the transaction with it.
+        if (leavesConnectionUsable(error)) await run("ROLLBACK").catch(ignore);
+        throw error;
+      }
+      await run("COMMIT");
+      return result;
+    });
+  }
+
+  /** Ends the connections that are ours, and those of a pool that are at work for us. */
+  async close(): Promise<void> {
+    for (const client of this.#busy) void client.end?.().catch(ignore);
+    try {
+      await this.#end();
+    } finally {
+      for (const pool of new Set([this.#reading, this.#writing])) pool.removeListener("error", ignore);
+    }
+  }
+
+  #run(pool: PostgresPool, ...what: Parameters<Run>): Promise<readonly Row[]> {
+    return this.#using(pool, (client) => this.#send(client, ...what));
+  }
+
+  /** Gives `work` a connection, and gives it back, or ends it if it is of no use any more. */
+  async #using<Result>(pool: PostgresPool, work: (client: PostgresClient) => Promise<Result>): Promise<Result> {
+    const client = await pool.connect();
+    // A connection that breaks says so here and to the query; the query is what is listened to.
+    client.on("error", ignore);
+    this.#busy.add(client);
+    let usable = true;
+    try {
+      return await work(client);
+    } catch (error) {
+      usable = leavesConnectionUsable(error);
+      throw error;
+    } finally {
+      this.#busy.delete(client);
+      client.removeListener("error", ignore);
+      client.release(!usable);
+    }
+  }
+
+  async #send(
+    client: PostgresClient,
+    statement: Statement | string,
+    values: readonly Value[] = [],
+    timeoutMs = this.#timeoutMs,
+  ): Promise<readonly Row[]> {
+    const isPrepared = typeof statement !== "string" && this.#prepares;
+    const query: PostgresQuery = {
+      text: typeof statement === "string" ? statement : statement.text,
+      values: values as unknown[],
+      rowMode: "array",
+      types: textTypes,
+      query_timeout: timeoutMs,
+      ...(isPrepared ? { name: statement.name } : {}),
+    };
+    try {
+      // Several statements in one text have several results, which nobody asks for.
+      const { rows = [] } = (await client.query(query)) as { readonly rows?: readonly unknown[] };
+      return rows as readonly Row[];
+    } catch (error) {
+      // A pooler that gives each transaction another connection, and knows nothing of prepared statements.
+      if (isPrepared && isStatementUnknown(error)) this.#prepares = false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** The PostgreSQL store on the suite that is shipped to third parties, in every way it can be configured. */
+
+import pg from "pg";
+import { test } from "vitest";
+import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
+import type { ObjectStore } from "../../src/ports/object-store.ts";
+import { objectStoreSuite, type ObjectStoreSubject } from "../../src/testing/index.ts";
+import { freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
+
+if (hasPostgres) {
+  objectStoreSuite({ name: "postgres", test, create: async () => subject(postgresUrl(), {}) });
+
+  objectStoreSuite({ name: "postgres without prepared statements", test, create: async () => subject(postgresUrl(), { prepare: false }) });
+
+  objectStoreSuite({
+    name: "postgres in a pool of one connection",
+    test,
+    async create() {
+      const pool = new pg.Pool({ connectionString: postgresUrl(), max: 1 });
+      return subject(pool, {}, () => pool.end());
+    },
+  });
+} else {
+  test.skip("postgres", () => {});
+}
+
+async function subject(
+  database: string | pg.Pool,
+  options: PostgresOptions,
+  end: () => Promise<void> = async () => {},
+): Promise<ObjectStoreSubject> {
+  const schema = freshSchema();
+  const open = (): ObjectStore => postgres(database, { schema, lockTimeout: 0, ...options });
+  return {
+    store: open(),
+    reopen: open,
+    async takeOver() {
+      await sql(`DELETE FROM ${schema}.durable_object_nodes`);
+    },
+    async dispose() {
+      await end();
+      await sql(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+    },
+  };
+}
