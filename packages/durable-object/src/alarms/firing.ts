@@ -17,6 +17,9 @@ export class Firing {
   /** Set when the alarm is not what it was when it was read: its handler must not start. */
   void = false;
 
+  /** What its handler failed with. */
+  error: Error | null = null;
+
   /** Set when what its handler returned could not be committed for a reason of its own. */
   failure: string | null = null;
 

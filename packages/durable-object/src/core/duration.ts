@@ -21,3 +21,8 @@ export function parseDuration(duration: unknown): number | null {
   const ms = Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
   return ms <= maxMs ? ms : null;
 }
+
+/** A duration for a message: `"5s"` as it is, `1000` as `1000ms`. */
+export function formatDuration(duration: Duration): string {
+  return typeof duration === "number" ? `${duration}ms` : duration;
+}

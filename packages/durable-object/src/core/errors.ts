@@ -37,6 +37,7 @@ export const errorCodes = {
   CALL_CYCLE: { retryable: false, outcome: "not-applied" },
   MAILBOX_FULL: { retryable: true, outcome: "not-applied" },
   OVERLOADED: { retryable: true, outcome: "not-applied" },
+  REPLY_LOST: { retryable: false, outcome: "unknown" },
   RUNTIME_STOPPED: { retryable: true, outcome: "not-applied" },
   // Coming to life.
   LOAD_FAILED: { retryable: true, outcome: "not-applied" },
@@ -48,6 +49,8 @@ export const errorCodes = {
   SQL_FAILED: { retryable: false, outcome: "not-applied" },
   COMMIT_UNKNOWN: { retryable: false, outcome: "unknown" },
   STALE_REVISION: { retryable: true, outcome: "not-applied" },
+  // Owning objects.
+  LEASE_LAPSED: { retryable: true, outcome: "not-applied" },
   // The store.
   STORE_LOCKED: { retryable: true, outcome: "not-applied" },
   STORE_TAKEN_OVER: { retryable: false, outcome: "not-applied" },

@@ -91,6 +91,7 @@ function locked(node: string): StoreFailure {
 }
 
 class OpenMemoryObjectStore implements OpenObjectStore {
+  readonly leaseUntilMs = Infinity;
   readonly #tables: MemoryTables;
   readonly #lane: Lane;
   readonly #release: (clean: boolean) => void;

@@ -200,6 +200,11 @@ export interface ObjectStore {
 export interface OpenObjectStore {
   /** The number of the last batch that was applied under this ownership; the next one is one more. */
   readonly lastNumber: number;
+  /**
+   * Until when this owner may answer from memory, in ms of the environment's monotonic clock; `Infinity` where nobody
+   * can take the store over as long as the process lives. What is committed needs no lease: the store refuses it.
+   */
+  readonly leaseUntilMs: number;
   /** The stored objects, in the order of the addresses; null where nothing is stored. */
   load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]>;
   commit(batch: CommitBatch): Promise<CommitResult>;

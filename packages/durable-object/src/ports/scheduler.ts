@@ -22,8 +22,11 @@ export interface AlarmsChanged {
 export interface Delivery {
   /** The alarm was set anew, cancelled or deleted: if its handler has not started, it must not. */
   revoke(): void;
-  /** Resolves when the alarm was handled, put off, or revoked; rejects if nothing could be done about it now. */
-  readonly over: Promise<void>;
+  /**
+   * Resolves when the alarm was handled, put off, or revoked: to what its handler failed with, or null. Rejects if
+   * nothing could be done about it now.
+   */
+  readonly over: Promise<Error | null>;
 }
 
 /** What a scheduler is given. */

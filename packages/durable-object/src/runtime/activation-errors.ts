@@ -57,3 +57,13 @@ export function staleRevision(address: Address, revision: number): DurableObject
     { address },
   );
 }
+
+/** `LEASE_LAPSED`: the node may have been followed by another owner, for all it knows. */
+export function leaseLapsed(address: Address): DurableObjectError {
+  return new DurableObjectError(
+    "LEASE_LAPSED",
+    `${formatAddress(address)}: this node could not renew its lease in time, so it cannot know whether it still owns ` +
+      `the object. Nothing was changed; try again.`,
+    { address },
+  );
+}

@@ -28,7 +28,14 @@ import { publishPhase } from "../telemetry/channels.ts";
 import type { RetryPolicy } from "../alarms/alarm-rule.ts";
 import { fire } from "./fire.ts";
 import { checkNextPhase, type Phase } from "./activation-phase.ts";
-import { activationFailed, builtOnLost, mailboxFull, notActivated, staleRevision } from "./activation-errors.ts";
+import {
+  activationFailed,
+  builtOnLost,
+  leaseLapsed,
+  mailboxFull,
+  notActivated,
+  staleRevision,
+} from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
 import { ObjectState } from "./object-state.ts";
@@ -37,7 +44,7 @@ import { PendingWrite, type WriteOwner } from "./pending-write.ts";
 import { RecordedReplies, recordReply } from "./recorded-replies.ts";
 import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
-import { isStatement, type TurnEffect } from "./turn-effect.ts";
+import { isCancellation, isStatement, type TurnEffect } from "./turn-effect.ts";
 
 /** What an activation needs of its node. */
 export interface ActivationHost {
@@ -292,7 +299,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     turn.over = true;
     this.#reading?.delete(turn);
     conclude(call, conclusion);
-    this.answer(call, turn.lost);
+    if (turn.lost === null) this.#answerFromMemory(call);
+    else this.answer(call, turn.lost);
     if (this.host.isDraining) this.leaveIfIdle();
   }
 
@@ -311,7 +319,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
       }
       // What it saw must be durable before anybody hears of it, also when it changed nothing.
       const write = part ?? this.state.newestWrite;
-      if (write === null) this.answer(call, null);
+      if (write === null) this.#answerFromMemory(call);
       else write.await(call, part !== null);
     } else {
       this.answer(call, turn.lost);
@@ -345,6 +353,13 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.#forgetClaim(call, error === null ? call.record : null);
     if (error === null) call.release();
     else call.reject(error);
+  }
+
+  /** Nothing asks the store whether this is still the owner: the lease must say so. */
+  #answerFromMemory(call: Call): void {
+    const { store, environment } = this.host;
+    const isOwner = store.leaseUntilMs === Infinity || environment.monotonic() <= store.leaseUntilMs;
+    this.answer(call, isOwner ? null : leaseLapsed(this.address));
   }
 
   // ——— Idempotency ———
@@ -482,8 +497,4 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 function conclude(call: Call, conclusion: Conclusion): void {
   if (conclusion.ok) call.value = conclusion.value;
   else call.failure = conclusion.error;
-}
-
-function isCancellation({ change }: TurnEffect): boolean {
-  return change === "cancel" || change === "cancelAll";
 }

@@ -41,6 +41,7 @@ export function fire(turn: Turn, firing: Firing, host: FiringHost): Conclusion |
       if (context !== null) alarmFirings.stop(context, nowMs);
       return { ...conclusion, value: undefined, effects: [firing.handled(nowMs), ...conclusion.effects] };
     }
+    firing.error = conclusion.error;
     if (context !== null) alarmFirings.fail(context, nowMs, conclusion.error);
     return only(turn, firing.failed(conclusion.error.message, nowMs, environment.random(), alarmRetry));
   };

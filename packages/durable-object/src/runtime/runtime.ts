@@ -18,6 +18,7 @@ import { publishWarning } from "../telemetry/channels.ts";
 import { observeStore } from "../telemetry/observed-store.ts";
 import type { Activation, ActivationHost } from "./activation.ts";
 import type { Phase } from "./activation-phase.ts";
+import { leaseLapsed } from "./activation-errors.ts";
 import { ActivationTable } from "./activation-table.ts";
 import { Committer } from "./committer.ts";
 import { Loader } from "./loader.ts";
@@ -233,7 +234,7 @@ export class Runtime implements AsyncDisposable {
     return { over: this.#fire(type, operation, firing), revoke: () => (firing.void = true) };
   }
 
-  async #fire(type: ObjectType, operation: Operation, firing: Firing): Promise<void> {
+  async #fire(type: ObjectType, operation: Operation, firing: Firing): Promise<Error | null> {
     try {
       await this.#router.fire(type, operation, firing);
     } catch (error) {
@@ -241,7 +242,9 @@ export class Runtime implements AsyncDisposable {
       // What the handler returned can never be stored: that is a failure like a throw, and counts.
       firing.failure = error.message;
       await this.#router.fire(type, operation, firing);
+      return error;
     }
+    return firing.error;
   }
 
   /** Where an object is live, or null. */
@@ -263,14 +266,25 @@ export class Runtime implements AsyncDisposable {
   async peek(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<unknown> {
     const { type } = this.#types.known(definition);
     const address = checkAddress(type.name, id, options?.tenant);
-    const live = this.#find(definition, id, options);
-    if (live !== null && (live.phase === "active" || live.phase === "hibernated")) {
-      const text = live.state.committedText;
-      return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
-    }
+    const known = this.#peekLive(definition, id, options);
+    if (known !== undefined) return known;
     const [stored] = await this.#reading("peek", () => this.#store.load([address]));
+    // It came to life meanwhile: the store may know of a commit that memory does not know of yet, and whoever saw that
+    // must not see less afterwards.
+    const live = this.#peekLive(definition, id, options);
+    if (live !== undefined) return live;
     if (stored === null || stored === undefined || stored.state === null) return null;
     return reviveState(address, type.codec, stored.state, stored.stateVersion, false).state;
+  }
+
+  /** The last committed state as memory knows it; undefined if the object is not live. */
+  #peekLive(definition: AnyDefinition | string, id: string, options: TenantOption | undefined): unknown {
+    const live = this.#find(definition, id, options);
+    if (live === null || (live.phase !== "active" && live.phase !== "hibernated")) return undefined;
+    const { address, type, state } = live;
+    if (this.#options.environment.monotonic() > this.#store.leaseUntilMs) throw leaseLapsed(address);
+    const text = state.committedText;
+    return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
   }
 
   /**

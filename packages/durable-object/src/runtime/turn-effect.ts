@@ -136,3 +136,8 @@ function checkName(name: string, alarmNames: ReadonlyMap<string, unknown>): stri
     `names the alarm ${preview(name)}, which the definition does not have: ${known}`,
   );
 }
+
+/** Whether an effect only calls alarms off: where there are none, it changes nothing. */
+export function isCancellation({ change }: TurnEffect): boolean {
+  return change === "cancel" || change === "cancelAll";
+}

@@ -19,6 +19,9 @@ export function watchStore(store: OpenObjectStore, onLost: (failure: StoreFailur
     get lastNumber() {
       return store.lastNumber;
     },
+    get leaseUntilMs() {
+      return store.leaseUntilMs;
+    },
     commit: (batch) => store.commit(batch),
     load: (addresses) => watch(store.load(addresses)),
     findReply: (address, key, now) => watch(store.findReply(address, key, now)),

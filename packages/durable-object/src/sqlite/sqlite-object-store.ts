@@ -70,6 +70,8 @@ export class SqliteObjectStore implements ObjectStore {
 }
 
 class OpenSqliteObjectStore implements OpenObjectStore {
+  /** The lock dies with the process, and not before. */
+  readonly leaseUntilMs = Infinity;
   readonly #file: SqliteFile;
   readonly #connection: SqliteConnection | SqliteWorker;
   readonly #lock: SqliteOwnerLock;

@@ -38,6 +38,9 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     get lastNumber() {
       return store.lastNumber;
     },
+    get leaseUntilMs() {
+      return store.leaseUntilMs;
+    },
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));

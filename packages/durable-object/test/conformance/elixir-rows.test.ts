@@ -18,10 +18,12 @@ const areas: Readonly<Record<string, number>> = {
   DSL: 13,
   KEYS: 9,
   ID: 5,
+  TEST: 12,
   "W-ST": 13,
   "W-CA": 7,
   "W-LI": 3,
   "W-AL": 11,
+  "W-TS": 1,
 };
 
 function rowsOf(area: string, count: number): string[] {

@@ -58,7 +58,7 @@ describe("docs/telemetry.md", () => {
   });
 
   test("has the phases of an activation", () => {
-    const source = textOf("packages/durable-object/src/runtime/activation.ts");
+    const source = textOf("packages/durable-object/src/runtime/activation-phase.ts");
     const [, union = ""] = /export type Phase = ([^;]+);/.exec(source) ?? [];
     const [phases] = rowsUnder(page, "Changes", "channel");
     expect(codeIn(phases?.["what"])).toEqual([...union.matchAll(/"(\w+)"/g)].map(([, phase]) => phase));

@@ -86,6 +86,9 @@ export class ControlledStore implements ObjectStore {
       get lastNumber() {
         return commit.lastNumber;
       },
+      get leaseUntilMs() {
+        return inner.leaseUntilMs;
+      },
       load: (addresses) => this.#read(() => inner.load(addresses)),
       commit: (batch) => this.#request(() => commit.run(batch)),
       findReply: (address, key, now) => this.#read(() => inner.findReply(address, key, now)),

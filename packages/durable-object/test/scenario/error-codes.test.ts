@@ -25,6 +25,7 @@ import {
 } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
+import { createTestRuntime } from "../../src/testing/index.ts";
 import { storeFailure } from "../../src/sqlite/sqlite-failure.ts";
 import { z } from "zod";
 import { defineCounter } from "../support/counter.ts";
@@ -166,6 +167,11 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     counter.incrementSlowly("slow").catch(() => undefined);
     return await runtime.get(Counter, "b").get();
   },
+  REPLY_LOST: async () => {
+    const tested = await createTestRuntime({ objects: [Counter] });
+    tested.faults.crashAfter("commit");
+    return await tested.get(Counter, "a").increment();
+  },
   RUNTIME_STOPPED: async () => {
     const { runtime, counter } = await world();
     await runtime.stop();
@@ -212,6 +218,12 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     const call = counter.increment();
     void settled().then(async () => await clock.advance("6s"));
     return await call;
+  },
+  LEASE_LAPSED: async () => {
+    const { store, counter } = await world();
+    await counter.increment();
+    store.leaseUntilMs = -Infinity;
+    return await counter.get();
   },
   STALE_REVISION: async () => {
     const { store, counter } = await world();

@@ -47,6 +47,8 @@ export class FaultyStore implements ObjectStore {
   forgotten = 0;
   /** How many requests to load there were. */
   loads = 0;
+  /** Until when answers from memory are allowed. */
+  leaseUntilMs = Infinity;
   readonly #inner: ObjectStore;
   readonly #fates: Fate[] = [];
   readonly #poisoned = new Map<string, StoreFailureKind>();
@@ -183,10 +185,14 @@ export class FaultyStore implements ObjectStore {
     const inner = await this.#inner.open(opening);
     this.#open = inner;
     const strangers = (): number => this.#strangers;
+    const lease = (): number => this.leaseUntilMs;
     this.#strangers = 0;
     return {
       get lastNumber() {
         return inner.lastNumber - strangers();
+      },
+      get leaseUntilMs() {
+        return lease();
       },
       load: async (addresses) => {
         this.loads += 1;

@@ -53,7 +53,7 @@ test("what was changed is forgotten, and what was delivered of it is revoked", (
   queue.add(alarm("b"));
   const known = queue.next();
   let revoked = 0;
-  const over = Promise.resolve();
+  const over = Promise.resolve(null);
   if (known !== null) known.delivery = { revoke: () => void (revoked += 1), over };
   queue.revoke(address("a"), ["ring", "unknown"]);
   expect(revoked).toBe(1);

@@ -49,7 +49,7 @@ class Bench {
       deliver: (due) => {
         this.delivered.push(`${due.address.id} ${due.generation}`);
         this.alarms = this.alarms.filter((each) => each !== due);
-        return { revoke: () => {}, over: Promise.resolve() };
+        return { revoke: () => {}, over: Promise.resolve(null) };
       },
       warn: (warning) => void this.warnings.push(warning),
     });
