@@ -58,9 +58,17 @@ export class PostgresObjectStore implements ObjectStore {
     const owner = thisOwner({ name, node: randomUUID() });
     enter(owner);
     try {
-      await takeOwnership({ connections, statements, options, owner, environment, where });
+      const leaseUntilMs = await takeOwnership({ connections, statements, options, owner, environment, where });
       await warnIfUnsafe(connections.write, where);
-      return new OpenPostgresObjectStore({ connections, statements, options, owner, environment, where });
+      return new OpenPostgresObjectStore({
+        connections,
+        statements,
+        options,
+        owner,
+        environment,
+        where,
+        leaseUntilMs,
+      });
     } catch (error) {
       leave(owner);
       await connections.close();
@@ -76,6 +84,7 @@ interface OpenStoreOptions {
   readonly owner: PostgresOwner;
   readonly environment: StoreOpening["environment"];
   readonly where: string;
+  readonly leaseUntilMs: number;
 }
 
 class OpenPostgresObjectStore implements OpenObjectStore {
@@ -89,7 +98,7 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   /** Why the right to write is gone; null while it is not. */
   #gone: StoreFailure | null = null;
 
-  constructor({ connections, statements, options, owner, environment, where }: OpenStoreOptions) {
+  constructor({ connections, statements, options, owner, environment, where, leaseUntilMs }: OpenStoreOptions) {
     this.#connections = connections;
     this.#statements = statements;
     this.#owner = owner;
@@ -104,6 +113,7 @@ class OpenPostgresObjectStore implements OpenObjectStore {
       environment,
       node,
       leaseMs: options.leaseMs,
+      untilMs: leaseUntilMs,
       lastNumber: () => this.#lane.answered,
       onLost,
     });
@@ -111,6 +121,10 @@ class OpenPostgresObjectStore implements OpenObjectStore {
 
   get lastNumber(): number {
     return this.#lane.lastNumber;
+  }
+
+  get leaseUntilMs(): number {
+    return this.#lease.untilMs;
   }
 
   async load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {

@@ -30,6 +30,9 @@ const reachIntervalMs = 250;
 /** How long one attempt waits for another one's transaction, or for a commit of the owner it removes. */
 const lockWaitMs = 2_000;
 
+/** What part of the lease an owner relies on: clocks may run differently fast, by a fifth at most. */
+const reliedPart = 0.8;
+
 const lockNotAvailable = "55P03";
 
 /** An owner as its row says. */
@@ -54,17 +57,20 @@ export interface Candidate {
  * Takes the right to write, waiting for it, and for a database that cannot be reached yet, as long as the
  * options say.
  *
+ * @returns until when the lease lasts at least, in ms of the environment's monotonic clock
  * @throws {@link StoreFailure} `STORE_LOCKED`, naming who has it, and what keeps the store from being opened
  */
-export async function takeOwnership(candidate: Candidate): Promise<void> {
-  const { connections, options } = candidate;
+export async function takeOwnership(candidate: Candidate): Promise<number> {
+  const { connections, options, environment } = candidate;
   let reachedAt: number | null = null;
   let missedSince: number | null = null;
   for (;;) {
     let holder: StoredOwner | null = null;
+    // Counted from before it is asked for: the database counts from later on.
+    const leaseUntilMs = environment.monotonic() + reliedPart * options.leaseMs;
     try {
       holder = await connections.transaction((run) => attempt(run, candidate));
-      if (holder === null) return;
+      if (holder === null) return leaseUntilMs;
     } catch (error) {
       // Somebody is just opening, or an owner's last commit hangs.
       if (sqlState(error) !== lockNotAvailable) {
@@ -108,7 +114,10 @@ async function attempt(run: Run, candidate: Candidate): Promise<StoredOwner | nu
     for (const row of await run(statements.owners)) {
       const other = storedOwner(row);
       // The commit of an attempt before was not answered, and yet it landed.
-      if (other.node === owner.node) return null;
+      if (other.node === owner.node) {
+        await run(statements.renewLease, [owner.node, options.leaseMs]);
+        return null;
+      }
       if (!other.lapsed && !isGone(other, owner)) return other;
       died = true;
     }
@@ -178,6 +187,8 @@ interface LeaseOptions {
   readonly environment: Environment;
   readonly node: string;
   readonly leaseMs: number;
+  /** Until when it lasts, in ms of the environment's monotonic clock. */
+  readonly untilMs: number;
   /** The number of the last commit that was answered. */
   readonly lastNumber: () => number;
   /** The right to write is gone: `"taken"`, or the database does not remember what it said (`"rewound"`). */
@@ -190,13 +201,20 @@ interface LeaseOptions {
  */
 export class PostgresLease {
   readonly #options: LeaseOptions;
+  #untilMs: number;
   #timer: Timer | null = null;
   #beat = 0;
   #phase: "kept" | "over" = "kept";
 
   constructor(options: LeaseOptions) {
     this.#options = options;
+    this.#untilMs = options.untilMs;
     this.#schedule();
+  }
+
+  /** Until when it lasts at least, in ms of the environment's monotonic clock. */
+  get untilMs(): number {
+    return this.#phase === "over" ? -Infinity : this.#untilMs;
   }
 
   end(): void {
@@ -211,8 +229,9 @@ export class PostgresLease {
   }
 
   async #renew(): Promise<void> {
-    const { connections, statements, node, leaseMs, lastNumber, onLost } = this.#options;
+    const { connections, statements, environment, node, leaseMs, lastNumber, onLost } = this.#options;
     const known = lastNumber();
+    const untilMs = environment.monotonic() + reliedPart * leaseMs;
     try {
       const [row] = await connections.write(statements.renewLease, [node, leaseMs], leaseMs / 2);
       if (this.#phase === "over") return;
@@ -223,6 +242,7 @@ export class PostgresLease {
         return;
       }
       this.#beat = beat;
+      this.#untilMs = untilMs;
     } catch {
       // Whether the database is there is for those to say who need it.
     }
