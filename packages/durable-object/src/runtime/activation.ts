@@ -44,7 +44,7 @@ import { PendingWrite, type WriteOwner } from "./pending-write.ts";
 import { RecordedReplies, recordReply } from "./recorded-replies.ts";
 import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
-import { isCancellation, isStatement, type TurnEffect } from "./turn-effect.ts";
+import { isVain, type TurnEffect } from "./turn-effect.ts";
 
 /** What an activation needs of its node. */
 export interface ActivationHost {
@@ -332,9 +332,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     if (!stateChanged && effects.length === 0) return null;
     const { exists } = this.state;
     const destroys = effects.some(({ change }) => change === "destroy");
-    // Where nothing is stored there is nothing to delete and no alarm to call off; SQL is executed all the same.
-    const undone = destroys ? !effects.some(isStatement) : !stateChanged && effects.every(isCancellation);
-    if (!exists && undone) return null;
+    // Where nothing is stored there is nothing to delete and no alarm to call off.
+    if (!exists && isVain(effects, stateChanged)) return null;
     // While it is activating no turn starts anyway.
     if (destroys && this.#phase === "active") this.#enter("deactivating");
     let write = this.state.gathering;

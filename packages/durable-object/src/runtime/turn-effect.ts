@@ -137,7 +137,9 @@ function checkName(name: string, alarmNames: ReadonlyMap<string, unknown>): stri
   );
 }
 
-/** Whether an effect only calls alarms off: where there are none, it changes nothing. */
-export function isCancellation({ change }: TurnEffect): boolean {
-  return change === "cancel" || change === "cancelAll";
+/** Whether a turn changes nothing where nothing is stored: it deletes, or only calls alarms off. */
+export function isVain(effects: readonly TurnEffect[], stateChanged: boolean): boolean {
+  if (effects.some(isStatement)) return false;
+  if (effects.some(({ change }) => change === "destroy")) return true;
+  return !stateChanged && effects.every(({ change }) => change === "cancel" || change === "cancelAll");
 }
