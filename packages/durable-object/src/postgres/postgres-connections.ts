@@ -40,19 +40,24 @@ export interface PostgresQuery {
   readonly types: typeof textTypes;
   readonly query_timeout: number;
   readonly name?: string;
+  /** One statement only, even if there are no values. */
+  readonly queryMode?: "extended";
 }
 
 /** A parameter of a statement. Arrays come as the text that PostgreSQL reads as one. */
-export type Value = string | number | boolean | null;
+export type Value = string | number | bigint | boolean | Uint8Array | null;
 
 /** A row, as the texts that the server sends. */
 export type Row = readonly (string | null)[];
 
-/** A statement that is prepared once for each connection. */
+/** A statement. What is a mere text may be several of them, if there are no values. */
 export interface Statement {
   readonly text: string;
-  /** The same for the same text only: a pool may be shared by stores on several schemas. */
-  readonly name: string;
+  /**
+   * What it is prepared under, once for each connection; null if it is not. The same for the same text only: a
+   * pool may be shared by stores on several schemas.
+   */
+  readonly name: string | null;
 }
 
 /** Runs a statement; without an answer after `timeoutMs` it is given up, with its connection. */
@@ -79,7 +84,7 @@ export class PostgresConnections {
   readonly #reading: PostgresPool;
   readonly #writing: PostgresPool;
   readonly #end: () => Promise<void>;
-  readonly #timeoutMs: number;
+  readonly statementTimeoutMs: number;
   /** Those that are at work. */
   readonly #busy = new Set<PostgresClient>();
   #prepares: boolean;
@@ -93,7 +98,7 @@ export class PostgresConnections {
     this.#reading = reading;
     this.#writing = writing;
     this.#end = end;
-    this.#timeoutMs = statementTimeoutMs;
+    this.statementTimeoutMs = statementTimeoutMs;
     this.#prepares = prepare;
     // What breaks while it is idle is replaced by the pool; without a listener it would end the process.
     for (const pool of new Set([reading, writing])) pool.on("error", ignore);
@@ -132,13 +137,14 @@ export class PostgresConnections {
   /**
    * Runs a transaction: committed if `work` resolves, rolled back if it rejects.
    *
+   * @param begin - what begins it
    * @throws what `work` throws, or what the server said; then nothing was done, unless it was the commit that
    *   was not answered
    */
-  async transaction<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
+  async transaction<Result>(work: (run: Run) => Promise<Result>, begin = "BEGIN"): Promise<Result> {
     return await this.#using(this.#writing, async (client) => {
       const run: Run = (statement, values, timeoutMs) => this.#send(client, statement, values, timeoutMs);
-      await run("BEGIN");
+      await run(begin);
       let result: Result;
       try {
         result = await work(run);
@@ -189,16 +195,17 @@ export class PostgresConnections {
     client: PostgresClient,
     statement: Statement | string,
     values: readonly Value[] = [],
-    timeoutMs = this.#timeoutMs,
+    timeoutMs = this.statementTimeoutMs,
   ): Promise<readonly Row[]> {
-    const isPrepared = typeof statement !== "string" && this.#prepares;
+    const { text, name } = typeof statement === "string" ? { text: statement, name: null } : statement;
+    const isPrepared = name !== null && this.#prepares;
     const query: PostgresQuery = {
-      text: typeof statement === "string" ? statement : statement.text,
+      text,
       values: values as unknown[],
       rowMode: "array",
       types: textTypes,
       query_timeout: timeoutMs,
-      ...(isPrepared ? { name: statement.name } : {}),
+      ...(isPrepared ? { name } : typeof statement === "string" ? {} : { queryMode: "extended" }),
     };
     try {
       // Several statements in one text have several results, which nobody asks for.

@@ -60,6 +60,19 @@ export function leavesConnectionUsable(error: unknown): boolean {
 }
 
 /**
+ * Whether a statement of the application failed for what it is, and not for what goes on in the server. One that
+ * takes too long, or waits too long for a lock, would do so again.
+ */
+export function isStatementFault(error: unknown): boolean {
+  const reported = serverError(error);
+  if (reported === null || reported.severity !== "ERROR") return false;
+  const { code } = reported;
+  // 08P01 is what the server says to a wrong number of values.
+  if (["57014", "55P03", "08P01"].includes(code)) return true;
+  return !isMomentary(code) && code !== readOnly && !code.startsWith("XX");
+}
+
+/**
  * The failure of the store that an error means; a {@link StoreFailure} stays what it is.
  *
  * @param where - the store as messages call it
@@ -109,7 +122,7 @@ export function storeFailure(error: unknown, phase: PostgresPhase, where: string
     case "XX002":
       return failure("lost", "STORE_CORRUPT", `${where} is damaged: ${why}. Restore a backup, or repair it first.`);
     default:
-      if (isMomentary(code)) return failure("retry", "STORE_UNAVAILABLE", `${where} cannot do that just now: ${why}`);
+      if (isMomentary(code) || code === planOutdated) return failure("retry", "STORE_UNAVAILABLE", `${where} cannot do that just now: ${why}`);
   }
   // A statement that failed did nothing.
   if (isWrite) return failure("refused", "COMMIT_FAILED", `${where} refused a write: ${why}`);
@@ -132,7 +145,6 @@ function isMomentary(code: string): boolean {
     // Connections, resources, operators, the system; aborted by a conflict, a lock that was not to be had.
     ["08", "53", "57", "58", "40"].includes(kind) ||
     code === "55P03" ||
-    code === planOutdated ||
     code === preparedStatementUnknown ||
     code === preparedStatementExists
   );

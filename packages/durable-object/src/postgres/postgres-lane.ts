@@ -12,6 +12,7 @@
 
 import type { CommitBatch, CommitResult } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import { commitWithSql } from "./postgres-application-sql.ts";
 import type { Commits } from "./postgres-commit.ts";
 import type { PostgresConnections } from "./postgres-connections.ts";
 import { isReadOnly, storeFailure } from "./postgres-failure.ts";
@@ -64,11 +65,6 @@ export class PostgresLane {
 
   /** @throws {@link StoreFailure} */
   async commit(batch: CommitBatch): Promise<CommitResult> {
-    const withSql = batch.writes.findIndex(({ statements }) => statements.length > 0);
-    if (withSql >= 0) {
-      const message = "SQL of the application is not executed by this version of the PostgreSQL store.";
-      throw new StoreFailure("refused", "SQL_FAILED", message, { write: withSql });
-    }
     const number = batch.number + this.#ahead;
     let result: CommitResult;
     try {
@@ -103,9 +99,12 @@ export class PostgresLane {
 
   async #send(batch: Pick<CommitBatch, "at" | "writes">, number: number): Promise<Attempt> {
     const { connections, commits } = this.#options;
-    const { statement, values } = commits.commit(batch, number);
-    const [row] = await connections.write(statement, values);
-    return row === undefined ? await this.#earlier(number) : { result: resultOf(row[0] ?? null), repeated: false };
+    const commit = commits.commit(batch, number);
+    const { writes } = batch;
+    const row = writes.some(({ statements }) => statements.length > 0)
+      ? await commitWithSql(connections, commit, writes, (answer) => resultOf(answer[0]).stale)
+      : (await connections.write(commit.statement, commit.values))[0];
+    return row === undefined ? await this.#earlier(number) : { result: resultOf(row[0]), repeated: false };
   }
 
   /** The lane did not advance: either this batch is in it already, or it may not be written. */
@@ -116,7 +115,7 @@ export class PostgresLane {
     const last = Number(row[0]);
     if (last < this.#answered) throw onLost("rewound");
     // An owner that was removed since may hear what became of its commit.
-    if (last === number && number > 0) return { result: resultOf(row[1] ?? null), repeated: true };
+    if (last === number && number > 0) return { result: resultOf(row[1]), repeated: true };
     if (row[2] !== "t") throw onLost("taken");
     if (last === number - 1) {
       throw new StoreFailure("retry", "STORE_UNAVAILABLE", `${where} did not apply commit ${number}, and says not why.`);
@@ -145,7 +144,7 @@ export class PostgresLane {
 }
 
 /** @param stale - the list in the lane's row: indexes from 1, as JSON */
-function resultOf(stale: string | null): CommitResult {
-  if (stale === null) return nothingStale;
+function resultOf(stale: string | null | undefined): CommitResult {
+  if (stale === null || stale === undefined) return nothingStale;
   return { stale: (JSON.parse(stale) as number[]).map((index) => index - 1) };
 }

@@ -37,6 +37,7 @@ async function subject(
     async takeOver() {
       await sql(`DELETE FROM ${schema}.durable_object_nodes`);
     },
+    query: (text) => sql(text),
     async dispose() {
       await end();
       await sql(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);

@@ -20,6 +20,7 @@ import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
 import { freshSchema, hasPostgres, postgresUrl } from "./postgres-place.ts";
+import { withTraffic } from "./store-traffic.ts";
 
 /** One place where objects are kept. */
 export interface TestDisk {
@@ -45,7 +46,8 @@ const onPostgres: TestStores = {
     const schema = freshSchema();
     // The server goes when the run is over, and its schemas with it.
     return {
-      open: () => postgres(postgresUrl(), { schema, lockTimeout: 0, readConnections: 2 }),
+      // Where time is virtual it passes faster than a lease can be renewed.
+      open: () => withTraffic(postgres(postgresUrl(), { schema, lockTimeout: 0, readConnections: 2, lease: "36500d" })),
       path: null,
     };
   },
