@@ -5,31 +5,29 @@ import { test } from "vitest";
 import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { objectStoreSuite, type ObjectStoreSubject } from "../../src/testing/index.ts";
-import { freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
+import { borrowedSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
 
 if (hasPostgres) {
   objectStoreSuite({ name: "postgres", test, create: async () => subject(postgresUrl(), {}) });
 
-  objectStoreSuite({ name: "postgres without prepared statements", test, create: async () => subject(postgresUrl(), { prepare: false }) });
-
   objectStoreSuite({
-    name: "postgres in a pool of one connection",
+    name: "postgres in a pool of one connection, without prepared statements",
     test,
     async create() {
       const pool = new pg.Pool({ connectionString: postgresUrl(), max: 1 });
-      return subject(pool, {}, () => pool.end());
+      return subject(pool, { prepare: false }, () => pool.end());
     },
   });
 } else {
   test.skip("postgres", () => {});
 }
 
-async function subject(
+function subject(
   database: string | pg.Pool,
   options: PostgresOptions,
-  end: () => Promise<void> = async () => {},
-): Promise<ObjectStoreSubject> {
-  const schema = freshSchema();
+  dispose: () => Promise<void> = async () => {},
+): ObjectStoreSubject {
+  const schema = borrowedSchema();
   const open = (): ObjectStore => postgres(database, { schema, lockTimeout: 0, ...options });
   return {
     store: open(),
@@ -38,9 +36,6 @@ async function subject(
       await sql(`DELETE FROM ${schema}.durable_object_nodes`);
     },
     query: (text) => sql(text),
-    async dispose() {
-      await end();
-      await sql(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
-    },
+    dispose,
   };
 }

@@ -19,7 +19,7 @@ import { memory } from "../../src/memory/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
-import { freshSchema, hasPostgres, postgresUrl } from "./postgres-place.ts";
+import { borrowedSchema, hasPostgres, sharedPool } from "./postgres-place.ts";
 import { withTraffic } from "./store-traffic.ts";
 
 /** One place where objects are kept. */
@@ -43,13 +43,10 @@ export interface TestStores {
 const onPostgres: TestStores = {
   name: "postgres",
   async create() {
-    const schema = freshSchema();
-    // The server goes when the run is over, and its schemas with it.
-    return {
-      // Where time is virtual it passes faster than a lease can be renewed.
-      open: () => withTraffic(postgres(postgresUrl(), { schema, lockTimeout: 0, readConnections: 2, lease: "36500d" })),
-      path: null,
-    };
+    const schema = borrowedSchema();
+    // Where time is virtual it passes faster than a lease can be renewed.
+    const options = { schema, lockTimeout: 0, lease: "36500d" } as const;
+    return { open: () => withTraffic(postgres(sharedPool(), options)), path: null };
   },
 };
 
