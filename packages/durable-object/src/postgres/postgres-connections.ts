@@ -88,6 +88,7 @@ export class PostgresConnections {
   /** Those that are at work. */
   readonly #busy = new Set<PostgresClient>();
   #prepares: boolean;
+  #rowsWritten = 0;
 
   private constructor(
     reading: PostgresPool,
@@ -158,6 +159,15 @@ export class PostgresConnections {
     });
   }
 
+  /**
+   * So many rows were written. Each time they are eight times as many, prepared statements get other names, and are
+   * planned anew: what is best for a table of one page is not for one that has grown since, and until the next
+   * ANALYZE, a minute later or more, nothing else would tell the server.
+   */
+  wrote(rows: number): void {
+    this.#rowsWritten += rows;
+  }
+
   /** Ends the connections that are ours, and those of a pool that are at work for us. */
   async close(): Promise<void> {
     for (const client of this.#busy) void client.end?.().catch(ignore);
@@ -191,6 +201,10 @@ export class PostgresConnections {
     }
   }
 
+  #growth(): number {
+    return Math.floor(Math.log2(1 + this.#rowsWritten / 64) / 3);
+  }
+
   async #send(
     client: PostgresClient,
     statement: Statement | string,
@@ -205,7 +219,7 @@ export class PostgresConnections {
       rowMode: "array",
       types: textTypes,
       query_timeout: timeoutMs,
-      ...(isPrepared ? { name } : typeof statement === "string" ? {} : { queryMode: "extended" }),
+      ...(isPrepared ? { name: `${name}_${this.#growth()}` } : typeof statement === "string" ? {} : { queryMode: "extended" }),
     };
     try {
       // Several statements in one text have several results, which nobody asks for.

@@ -75,6 +75,7 @@ export class PostgresLane {
       if (failure.kind === "retry" || failure.kind === "lost" || this.#doubtful !== number) throw failure;
       result = await this.#settle(batch, number, failure);
     }
+    this.#options.connections.wrote(batch.writes.length);
     this.#answered = number;
     this.#lastNumber = batch.number;
     this.#doubtful = null;

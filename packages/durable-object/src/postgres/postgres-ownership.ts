@@ -33,6 +33,9 @@ const lockWaitMs = 2_000;
 /** What part of the lease an owner relies on: clocks may run differently fast, by a fifth at most. */
 const reliedPart = 0.8;
 
+/** The longest time between two signs of life. */
+const longestIntervalMs = 86_400_000;
+
 const lockNotAvailable = "55P03";
 
 /** An owner as its row says. */
@@ -225,7 +228,7 @@ export class PostgresLease {
   #schedule(): void {
     const { environment, leaseMs } = this.#options;
     // The next one only when this one is answered: whoever sleeps long does not wake up to a crowd of them.
-    this.#timer = environment.after(leaseMs / 5, () => void this.#renew());
+    this.#timer = environment.after(Math.min(leaseMs / 5, longestIntervalMs), () => void this.#renew());
   }
 
   async #renew(): Promise<void> {
@@ -233,7 +236,7 @@ export class PostgresLease {
     const known = lastNumber();
     const untilMs = environment.monotonic() + reliedPart * leaseMs;
     try {
-      const [row] = await connections.write(statements.renewLease, [node, leaseMs], leaseMs / 2);
+      const [row] = await connections.write(statements.renewLease, [node, leaseMs], Math.min(leaseMs / 2, connections.statementTimeoutMs));
       if (this.#phase === "over") return;
       const beat = Number(row?.[0]);
       if (row === undefined || beat <= this.#beat || Number(row[1]) < known) {

@@ -20,7 +20,10 @@ const texts = {
   loadObjects: `
     SELECT wanted.index, o.revision, o.state, o.state_version
     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted (tenant, type, id, index)
-    JOIN @schema.durable_objects AS o USING (tenant, type, id)`,
+    CROSS JOIN LATERAL (
+      SELECT * FROM @schema.durable_objects AS o
+      WHERE o.tenant = wanted.tenant AND o.type = wanted.type AND o.id = wanted.id LIMIT 1
+    ) AS o`,
   // A range of the primary key, in its order: reads the page and the tombstones between.
   listObjects: `
     SELECT id, revision, created_at, updated_at FROM @schema.durable_objects

@@ -11,22 +11,23 @@ declare module "vitest" {
   interface ProvidedContext {
     /** The URL of a database; null if there is no server. */
     postgresUrl: string | null;
+    /** The Unix socket of the server; null if it is not ours. */
+    postgresSocket: string | null;
+    /** Where the programs of PostgreSQL are; null if there are none. */
+    postgresPrograms: string | null;
   }
 }
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const given = process.env["TEST_DATABASE_URL"];
-  if (given !== undefined) {
-    project.provide("postgresUrl", given);
-    return async () => {};
-  }
-  const bin = findPostgres();
-  if (bin === null) {
-    process.stderr.write("There is no PostgreSQL on this machine: its tests are skipped.\n");
-    project.provide("postgresUrl", null);
-    return async () => {};
-  }
-  const server = await PostgresServer.create(bin);
-  project.provide("postgresUrl", server.url());
-  return () => server.dispose();
+  const programs = findPostgres();
+  const given = process.env["TEST_DATABASE_URL"] ?? null;
+  const server = given === null && programs !== null ? await PostgresServer.create(programs) : null;
+  const url = given ?? server?.url() ?? null;
+  if (url === null) process.stderr.write("There is no PostgreSQL on this machine: its tests are skipped.\n");
+  project.provide("postgresUrl", url);
+  project.provide("postgresSocket", server?.socket ?? null);
+  project.provide("postgresPrograms", programs);
+  return async () => {
+    await server?.dispose();
+  };
 }
