@@ -1,4 +1,4 @@
 // `durable-object/postgres`: objects in a PostgreSQL database.
-export { postgres } from "./postgres.ts";
+export { migrate, postgres } from "./postgres.ts";
 export type { PostgresOptions } from "./postgres-options.ts";
 export type { PostgresClient, PostgresPool, PostgresQuery } from "./postgres-connections.ts";

@@ -83,6 +83,9 @@ export function storeFailure(error: unknown, phase: PostgresPhase, where: string
   const why = reasonOf(error);
   const failure = (kind: StoreFailureKind, code: ErrorCode, message: string): StoreFailure =>
     new StoreFailure(kind, code, message, { cause: error });
+  if (why.includes("after calling end on the pool")) {
+    return failure("lost", "STORE_UNAVAILABLE", `${where}: the application ended its pool before it stopped the runtime.`);
+  }
   if (reported === null || reported.severity !== "ERROR") {
     if (reported !== null && phase === "open" && isMisconfigured(reported.code)) {
       return failure("lost", "STORE_UNAVAILABLE", `${where} cannot be opened: ${why}`);

@@ -55,3 +55,14 @@ export function borrowedSchema(): string {
 export async function sql(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
   return (await sharedPool().query<Record<string, unknown>>(text, values)).rows;
 }
+
+/** The same on another server, on a connection of its own. */
+export async function sqlAt(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
