@@ -2,7 +2,7 @@
 
 import pg from "pg";
 import { test } from "vitest";
-import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
+import { postgres, type PostgresOptions, type PostgresPool } from "../../src/postgres/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
 import { objectStoreSuite, type ObjectStoreSubject } from "../../src/testing/index.ts";
 import { borrowedSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
@@ -11,19 +11,32 @@ if (hasPostgres) {
   objectStoreSuite({ name: "postgres", test, create: async () => subject(postgresUrl(), {}) });
 
   objectStoreSuite({
-    name: "postgres in a pool of one connection, without prepared statements",
+    name: "postgres through connections that remember nothing",
     test,
     async create() {
       const pool = new pg.Pool({ connectionString: postgresUrl(), max: 1 });
-      return subject(pool, { prepare: false }, () => pool.end());
+      return subject(forgetful(pool), { prepare: false }, () => pool.end());
     },
   });
 } else {
   test.skip("postgres", () => {});
 }
 
+/** One connection, on which nothing is left of whoever used it before: as behind a pooler. */
+function forgetful(pool: pg.Pool): PostgresPool {
+  return {
+    async connect() {
+      const client = await pool.connect();
+      await client.query("DISCARD ALL");
+      return client;
+    },
+    on: (event, listener) => pool.on(event, listener),
+    removeListener: (event, listener) => pool.removeListener(event, listener),
+  };
+}
+
 function subject(
-  database: string | pg.Pool,
+  database: string | PostgresPool,
   options: PostgresOptions,
   dispose: () => Promise<void> = async () => {},
 ): ObjectStoreSubject {
