@@ -91,7 +91,10 @@ export class FaultyStore implements ObjectStore {
     // What has landed already cannot fail any more.
     const isNew = batch.number > inner.lastNumber;
     if (isNew) this.#refuseDoomed(batch);
-    const fault = this.#faults.take("commit", (next) => next.fault !== "fail" || (isNew && failing(next, batch)[0] !== undefined));
+    const fault = this.#faults.take(
+      "commit",
+      (next) => next.fault !== "fail" || (isNew && failing(next, batch)[0] !== undefined),
+    );
     if (fault?.fault === "fail") {
       if (fault.full) throw new StoreFailure("full", "STORE_FULL", "the test made this commit fail: there is no room");
       for (const write of failing(fault, batch)) this.#doomed.add(nameOf(write));

@@ -238,7 +238,10 @@ export class TestRuntime implements AsyncDisposable {
 function timeOf(name: string, date: Date): number {
   const timeMs = date instanceof Date ? date.getTime() : Number.NaN;
   if (!Number.isNaN(timeMs)) return timeMs;
-  throw new DurableObjectError("INVALID_OPTION", `createTestRuntime: ${name} must be a valid date, not ${preview(date)}.`);
+  throw new DurableObjectError(
+    "INVALID_OPTION",
+    `createTestRuntime: ${name} must be a valid date, not ${preview(date)}.`,
+  );
 }
 
 function replyLost(why: string): DurableObjectError {

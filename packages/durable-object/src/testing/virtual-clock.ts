@@ -112,7 +112,8 @@ export class VirtualClock {
     await this.settle();
     for (let timer = this.#next(untilMs); timer !== null; timer = this.#next(untilMs)) {
       atOneTime = timer.dueMs > this.#elapsedMs ? 0 : atOneTime + 1;
-      if (atOneTime > mostTimersAtOneTime) throw new Error("Time does not move on: something is due at once, again and again. Is it an alarm?");
+      if (atOneTime > mostTimersAtOneTime)
+        throw new Error("Time does not move on: something is due at once, again and again. Is it an alarm?");
       this.#elapsedMs = Math.max(this.#elapsedMs, timer.dueMs);
       this.#timers.delete(timer);
       timer.callback();
