@@ -3,7 +3,8 @@
  *
  * An alarm is known once, by object and name, so that it is not taken up again while the store still lists
  * it. Those that wait are handed out in turn by type and tenant, so that a flood of one does not hold up
- * the others.
+ * the others, and of each object one at a time: it runs one turn at a time, and what waits for it here does
+ * not take the place of another object's.
  */
 
 import type { Address } from "../core/address.ts";
@@ -17,51 +18,85 @@ export interface KnownAlarm {
   delivery: Delivery | null;
 }
 
+/** The alarms of one object. */
+interface Line {
+  readonly key: string;
+  /** Its type and tenant. */
+  readonly group: string;
+  /** By name. */
+  readonly known: Map<string, KnownAlarm>;
+  readonly waiting: Set<KnownAlarm>;
+  delivered: KnownAlarm | null;
+}
+
 /** The alarms a scheduler has read and that are not over. */
 export class AlarmQueue {
-  /** By object, then by name. */
-  readonly #known = new Map<string, Map<string, KnownAlarm>>();
-  /** By type and tenant; the first group is the next one's turn. */
-  readonly #waiting = new Map<string, Set<KnownAlarm>>();
+  /** By object. */
+  readonly #lines = new Map<string, Line>();
+  /** Objects of which the next alarm can be delivered, by type and tenant; the first group is the next one's turn. */
+  readonly #ready = new Map<string, Set<Line>>();
   #size = 0;
-  #waitingCount = 0;
+  #readyCount = 0;
 
   /** How many are known. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many of them wait to be delivered. */
-  get waiting(): number {
-    return this.#waitingCount;
+  /** How many of them can be delivered: one of each object that has none under way. */
+  get ready(): number {
+    return this.#readyCount;
   }
 
   /** Takes up an alarm, unless it is known. */
   add(alarm: AddressedAlarm): void {
-    const key = objectKey(alarm.address);
-    let names = this.#known.get(key);
-    if (names === undefined) this.#known.set(key, (names = new Map<string, KnownAlarm>()));
-    if (names.has(alarm.name)) return;
+    const line = this.#line(alarm.address);
+    if (line.known.has(alarm.name)) return;
     const known: KnownAlarm = { alarm, delivery: null };
-    names.set(alarm.name, known);
+    line.known.set(alarm.name, known);
+    line.waiting.add(known);
     this.#size += 1;
-    const group = groupKey(alarm.address);
-    const waiting = this.#waiting.get(group);
-    if (waiting === undefined) this.#waiting.set(group, new Set([known]));
-    else waiting.add(known);
-    this.#waitingCount += 1;
+    this.#arrange(line);
   }
 
-  /** The alarm whose turn it is; it does not wait any more. Null if none waits. */
+  #line(address: Address): Line {
+    const key = objectKey(address);
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = { key, group: groupKey(address), known: new Map(), waiting: new Set(), delivered: null };
+      this.#lines.set(key, line);
+    }
+    return line;
+  }
+
+  /** Has an object in its group if there is something to deliver, and only then. */
+  #arrange(line: Line): void {
+    const isReady = line.delivered === null && line.waiting.size > 0;
+    let group = this.#ready.get(line.group);
+    if (isReady === (group?.has(line) ?? false)) return;
+    if (isReady) {
+      if (group === undefined) this.#ready.set(line.group, (group = new Set()));
+      group.add(line);
+      this.#readyCount += 1;
+    } else if (group !== undefined) {
+      group.delete(line);
+      if (group.size === 0) this.#ready.delete(line.group);
+      this.#readyCount -= 1;
+    }
+  }
+
+  /** The alarm whose turn it is; it does not wait any more. Null if none can be delivered. */
   next(): KnownAlarm | null {
-    for (const [group, waiting] of this.#waiting) {
-      // The group goes to the end of the line.
-      this.#waiting.delete(group);
-      const [known] = waiting;
-      if (known === undefined) continue;
-      waiting.delete(known);
-      if (waiting.size > 0) this.#waiting.set(group, waiting);
-      this.#waitingCount -= 1;
+    for (const [key, group] of this.#ready) {
+      // The group goes to the end of the line of groups.
+      this.#ready.delete(key);
+      this.#ready.set(key, group);
+      const [line] = group;
+      const [known] = line?.waiting ?? [];
+      if (line === undefined || known === undefined) return null;
+      line.waiting.delete(known);
+      line.delivered = known;
+      this.#arrange(line);
       return known;
     }
     return null;
@@ -74,36 +109,42 @@ export class AlarmQueue {
    * @param names - which ones; null for all
    */
   revoke(address: Address, names: readonly string[] | null): void {
-    const known = this.#known.get(objectKey(address));
-    if (known === undefined) return;
-    for (const name of names ?? [...known.keys()]) {
-      const each = known.get(name);
+    const line = this.#lines.get(objectKey(address));
+    if (line === undefined) return;
+    for (const name of names ?? [...line.known.keys()]) {
+      const each = line.known.get(name);
       if (each === undefined) continue;
       each.delivery?.revoke();
       this.forget(each);
     }
   }
 
+  /** What was delivered came back: it rests, and the next one of its object may be delivered. */
+  rest(known: KnownAlarm): void {
+    const line = this.#lines.get(objectKey(known.alarm.address));
+    if (line?.delivered !== known) return;
+    line.delivered = null;
+    this.#arrange(line);
+  }
+
   /** An alarm is over, or may be taken up again. */
   forget(known: KnownAlarm): void {
     const { address, name } = known.alarm;
-    const key = objectKey(address);
-    const names = this.#known.get(key);
-    if (names?.get(name) !== known) return;
-    names.delete(name);
+    const line = this.#lines.get(objectKey(address));
+    if (line?.known.get(name) !== known) return;
+    line.known.delete(name);
+    line.waiting.delete(known);
+    if (line.delivered === known) line.delivered = null;
     this.#size -= 1;
-    if (names.size === 0) this.#known.delete(key);
-    const group = groupKey(address);
-    const waiting = this.#waiting.get(group);
-    if (waiting?.delete(known) !== true) return;
-    this.#waitingCount -= 1;
-    if (waiting.size === 0) this.#waiting.delete(group);
+    this.#arrange(line);
+    if (line.known.size === 0) this.#lines.delete(line.key);
   }
 
   /** Nothing waits any more; what was delivered goes on. */
   clearWaiting(): void {
-    this.#waiting.clear();
-    this.#waitingCount = 0;
+    for (const line of this.#lines.values()) line.waiting.clear();
+    this.#ready.clear();
+    this.#readyCount = 0;
   }
 }
 

@@ -37,6 +37,8 @@ const stallMs = 1_000;
 /** How long an alarm rests that could not be delivered for reasons that are not its own. */
 const restMs = 1_000;
 const firstWindow = 128;
+/** How many batches are known at most: of an object that has more alarms than time, nearly all wait. */
+const mostBatches = 8;
 
 /**
  * The default scheduler.
@@ -121,29 +123,35 @@ class PollingScheduler implements RunningScheduler {
     if (this.#phase === "idle") this.#sleep();
   }
 
-  /** Whether so much waits already that nothing more need be read. */
+  /** Whether so much can be delivered already, or is known, that nothing more need be read. */
   get #hasEnough(): boolean {
-    return this.#queue.waiting >= this.#options.batch / 2;
+    const { batch } = this.#options;
+    return this.#queue.ready >= batch / 2 || this.#queue.size >= batch * mostBatches;
   }
 
   /** While it is idle one timer is set: for the next look, or for a look at the window. */
   #sleep(): void {
     const { environment } = this.#host;
+    const nowMs = environment.now();
+    const isWaitedFor = this.#queue.ready > 0;
     const look = this.#hasEnough ? Infinity : this.#lookAt;
-    const wakeAt = this.#queue.waiting > 0 ? Math.min(look, environment.now() + stallMs) : look;
+    const wakeAt = isWaitedFor ? Math.min(look, nowMs + stallMs) : look;
     // Left as it is if it wakes in time: this is asked for with every delivery.
     if (this.#timer !== null && this.#wakeAt <= wakeAt) return;
     this.#timer?.cancel();
     this.#wakeAt = wakeAt;
-    this.#timer = environment.at(wakeAt, () => {
+    const wake = (): void => {
       this.#timer = null;
       if (this.#phase === "idle") this.#wakeUp();
-    });
+    };
+    // A clock that is set back must not hold up what waits.
+    if (isWaitedFor) this.#timer = environment.after(Math.max(0, wakeAt - nowMs), wake);
+    else this.#timer = wakeAt === Infinity ? null : environment.at(wakeAt, wake);
   }
 
   #wakeUp(): void {
     const { environment } = this.#host;
-    if (this.#queue.waiting > 0 && environment.monotonic() >= this.#progressAtMs + stallMs) {
+    if (this.#queue.ready > 0 && environment.monotonic() >= this.#progressAtMs + stallMs) {
       // Nothing was finished for a while: slow handlers must not keep the window small.
       this.#progressAtMs = environment.monotonic();
       this.#window = Math.min(this.#window * 2, this.#options.concurrency);
@@ -252,7 +260,7 @@ class PollingScheduler implements RunningScheduler {
   #delivered(): void {
     this.#deliveredCount -= 1;
     this.#progressAtMs = this.#host.environment.monotonic();
-    if (this.#queue.waiting > 0) this.#window = Math.min(this.#window + 1, this.#options.concurrency);
+    if (this.#queue.ready > 0) this.#window = Math.min(this.#window + 1, this.#options.concurrency);
     else if (this.#deliveredCount === 0) this.#window = Math.min(firstWindow, this.#options.concurrency);
     if (this.#phase === "stopped") {
       if (this.#deliveredCount === 0) for (const resolve of this.#overWatchers.splice(0)) resolve();
@@ -271,6 +279,7 @@ class PollingScheduler implements RunningScheduler {
       `The alarm "${name}" of ${formatAddress(address)} could not be delivered, which is tried again: ${messageOf(error)}`,
       error,
     );
+    this.#queue.rest(known);
     const retryable = !(error instanceof DurableObjectError) || error.retryable;
     environment.after(retryable ? restMs : Math.max(restMs, this.#options.pollingIntervalMs), () => {
       this.#queue.forget(known);

@@ -5,16 +5,16 @@
  * slots. Deleting the row ends all of them at once.
  */
 
+import { slotCount } from "../core/slot.ts";
 import { StoreFailure, type CommitResult } from "../ports/object-store.ts";
-import {
-  slotCount,
-  type Beat,
-  type Joining,
-  type NodeRow,
-  type OpenOwnershipStore,
-  type OwnershipChange,
-  type SlotEpoch,
-  type SlotRow,
+import type {
+  Beat,
+  Joining,
+  NodeRow,
+  OpenOwnershipStore,
+  OwnershipChange,
+  SlotEpoch,
+  SlotRow,
 } from "../ports/ownership-store.ts";
 
 /** The right of one node to commit, and the last batch it has committed. */
@@ -26,6 +26,7 @@ export interface Lane {
   isAlive: boolean;
 }
 
+/** A node. What was given to one does not speak of another one of its name. */
 interface Row {
   readonly joining: Joining;
   readonly lane: Lane;
@@ -37,77 +38,86 @@ interface Row {
 
 /** The nodes and slots of one store. */
 export class MemoryNodes {
-  readonly rows = new Map<string, Row>();
+  readonly #rows = new Map<string, Row>();
   readonly #slots = Array.from({ length: slotCount }, () => ({ owner: null as string | null, epoch: 0 }));
   readonly #now: (() => number) | null;
-  readonly #evicted: (at: number) => void;
+  readonly #evicted: (at: number, slots: ReadonlySet<number>) => void;
 
   /**
    * @param now - the store's clock, or null for that of whoever asks
-   * @param evicted - hears when a node is evicted: it may have died of an alarm
+   * @param evicted - hears when a node is evicted, and which slots it had: it may have died of one of their alarms
    */
-  constructor(now: (() => number) | null, evicted: (at: number) => void) {
+  constructor(now: (() => number) | null, evicted: (at: number, slots: ReadonlySet<number>) => void) {
     this.#now = now;
     this.#evicted = evicted;
   }
 
   /** The name of any node, or null if there is none. */
   get someNode(): string | null {
-    const [node] = this.rows.keys();
+    const [node] = this.#rows.keys();
     return node ?? null;
   }
 
+  /** @throws {@link StoreFailure} if there is a node of that name */
   join(joining: Joining): { lane: Lane; ownership: OpenOwnershipStore } {
-    const lane: Lane = { node: joining.node, number: 0, result: null, isAlive: true };
+    const { node } = joining;
+    if (this.#rows.has(node)) {
+      throw new StoreFailure("refused", "STORE_LOCKED", `There is a node ${node} already. Join under a new name.`);
+    }
+    const lane: Lane = { node, number: 0, result: null, isAlive: true };
     const expiresAt = this.#time(joining) + joining.leaseMs;
-    this.rows.set(joining.node, { joining, lane, beat: 0, expiresAt, changeNumber: 0, draining: false });
-    return { lane, ownership: new OpenMemoryOwnership(this, joining) };
+    const row: Row = { joining, lane, beat: 0, expiresAt, changeNumber: 0, draining: false };
+    this.#rows.set(node, row);
+    return { lane, ownership: new OpenMemoryOwnership(this, row) };
   }
 
-  beat(joining: Joining): Beat {
-    const row = this.row(joining.node);
+  beat(row: Row): Beat {
+    this.assertMember(row);
     row.beat += 1;
-    row.expiresAt = this.#time(joining) + joining.leaseMs;
+    row.expiresAt = this.#time(row.joining) + row.joining.leaseMs;
     return { beat: row.beat, batchNumber: row.lane.number, changeNumber: row.changeNumber };
   }
 
-  nodes(joining: Joining): readonly NodeRow[] {
-    const now = this.#time(joining);
-    return [...this.rows.values()].map(({ joining: { node, types, endpoint, process }, beat, expiresAt, draining }) => {
-      return { node, types, endpoint, process, beat, expired: expiresAt < now, draining };
-    });
+  /** @param asking - the node that asks, by whose clock leases are over if the store has none */
+  nodes(asking: Row): readonly NodeRow[] {
+    const now = this.#time(asking.joining);
+    return [...this.#rows.values()].map(
+      ({ joining: { node, types, endpoint, process }, beat, expiresAt, draining }) => {
+        return { node, types, endpoint, process, beat, expired: expiresAt < now, draining };
+      },
+    );
   }
 
   slots(): readonly SlotRow[] {
     return this.#slots.flatMap(({ owner, epoch }, slot) => (owner === null ? [] : [{ slot, owner, epoch }]));
   }
 
-  change(joining: Joining, number: number, change: OwnershipChange): void {
-    const row = this.row(joining.node);
-    if (number === row.changeNumber) return;
+  change(row: Row, number: number, change: OwnershipChange): void {
+    this.assertMember(row);
+    if (number === row.changeNumber && number > 0) return;
     if (number !== row.changeNumber + 1) {
       const problem = `Change ${number} was sent to a store whose last change is ${row.changeNumber}. It was not made.`;
       throw new StoreFailure("lost", "STORE_CORRUPT", problem);
     }
     row.changeNumber = number;
+    const { node } = row.joining;
     switch (change.change) {
       case "acquire":
-        for (const slot of change.slots) if (this.#slots[slot]?.owner === null) this.#give(slot, joining.node);
+        for (const slot of change.slots) if (this.#slots[slot]?.owner === null) this.#give(slot, node);
         break;
       case "release":
-        for (const each of change.slots) if (this.#owns(joining.node, each)) this.#give(each.slot, null);
+        for (const each of change.slots) if (this.#owns(node, each)) this.#give(each.slot, null);
         break;
       case "hand over": {
-        const to = this.rows.has(change.to) ? change.to : null;
-        for (const each of change.slots) if (this.#owns(joining.node, each)) this.#give(each.slot, to);
+        const to = this.#rows.has(change.to) ? change.to : null;
+        for (const each of change.slots) if (this.#owns(node, each)) this.#give(each.slot, to);
         break;
       }
       case "evict": {
-        const now = this.#time(joining);
-        const victim = this.rows.get(change.node);
+        const now = this.#time(row.joining);
+        const victim = this.#rows.get(change.node);
         if (victim?.beat !== change.beat || victim.expiresAt >= now) break;
-        this.remove(change.node);
-        this.#evicted(now);
+        this.#evicted(now, this.remove(victim));
         break;
       }
       case "drain":
@@ -116,22 +126,26 @@ export class MemoryNodes {
     }
   }
 
-  remove(node: string): void {
-    const row = this.rows.get(node);
-    if (row === undefined) return;
+  /** Removes a node, if it is there. Returns the slots that are free now. */
+  remove(row: Row): ReadonlySet<number> {
+    const freed = new Set<number>();
+    const { node } = row.joining;
+    if (this.#rows.get(node) !== row) return freed;
     row.lane.isAlive = false;
-    this.rows.delete(node);
-    this.#slots.forEach(({ owner }, slot) => owner === node && this.#give(slot, null));
+    this.#rows.delete(node);
+    this.#slots.forEach(({ owner }, slot) => {
+      if (owner !== node) return;
+      this.#give(slot, null);
+      freed.add(slot);
+    });
+    return freed;
   }
 
-  row(node: string): Row {
-    const row = this.rows.get(node);
-    if (row !== undefined) return row;
-    throw new StoreFailure(
-      "lost",
-      "STORE_TAKEN_OVER",
-      `The node ${node} is no member any more: it left or was evicted.`,
-    );
+  assertMember(row: Row): void {
+    const { node } = row.joining;
+    if (this.#rows.get(node) === row) return;
+    const problem = `The node ${node} is no member any more: it left or was evicted.`;
+    throw new StoreFailure("lost", "STORE_TAKEN_OVER", problem);
   }
 
   #owns(node: string, { slot, epoch }: SlotEpoch): boolean {
@@ -153,36 +167,36 @@ export class MemoryNodes {
 /** Ownership as one node sees it. */
 class OpenMemoryOwnership implements OpenOwnershipStore {
   readonly #nodes: MemoryNodes;
-  readonly #joining: Joining;
+  readonly #row: Row;
 
-  constructor(nodes: MemoryNodes, joining: Joining) {
+  constructor(nodes: MemoryNodes, row: Row) {
     this.#nodes = nodes;
-    this.#joining = joining;
+    this.#row = row;
   }
 
   get lastNumber(): number {
-    return this.#nodes.rows.get(this.#joining.node)?.changeNumber ?? 0;
+    return this.#row.changeNumber;
   }
 
   async beat(): Promise<Beat> {
-    return this.#nodes.beat(this.#joining);
+    return this.#nodes.beat(this.#row);
   }
 
   async nodes(): Promise<readonly NodeRow[]> {
-    this.#nodes.row(this.#joining.node);
-    return this.#nodes.nodes(this.#joining);
+    this.#nodes.assertMember(this.#row);
+    return this.#nodes.nodes(this.#row);
   }
 
   async slots(): Promise<readonly SlotRow[]> {
-    this.#nodes.row(this.#joining.node);
+    this.#nodes.assertMember(this.#row);
     return this.#nodes.slots();
   }
 
   async change(number: number, change: OwnershipChange): Promise<void> {
-    this.#nodes.change(this.#joining, number, change);
+    this.#nodes.change(this.#row, number, change);
   }
 
   async leave(): Promise<void> {
-    this.#nodes.remove(this.#joining.node);
+    this.#nodes.remove(this.#row);
   }
 }

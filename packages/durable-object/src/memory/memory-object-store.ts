@@ -8,6 +8,8 @@
  */
 
 import type { Address } from "../core/address.ts";
+import { slotOf } from "../core/slot.ts";
+import type { Environment } from "../core/environment.ts";
 import type {
   AddressedAlarm,
   CommitBatch,
@@ -39,7 +41,7 @@ import { compareUtf8 } from "./utf8-order.ts";
  * const runtime = await createRuntime({ objects: [Counter], store: memory() });
  * ```
  */
-export function memory(): ObjectStore {
+export function memory(): ObjectStore & OwnershipStore {
   return new MemoryObjectStore();
 }
 
@@ -54,14 +56,16 @@ export class MemoryObjectStore implements ObjectStore, OwnershipStore {
 
   /** @param now - the store's clock; without one, time is that of whoever asks */
   constructor(now: (() => number) | null = null) {
-    this.#nodes = new MemoryNodes(now, (at) => this.#tables.suspectDue(at));
+    this.#nodes = new MemoryNodes(now, (at, slots) =>
+      this.#tables.suspectDue(at, (address) => slots.has(slotOf(address))),
+    );
   }
 
   /** @throws {@link StoreFailure} `STORE_LOCKED` while it is open */
   async open({ node, environment }: StoreOpening): Promise<OpenObjectStore> {
     const owner = this.#owner?.node ?? this.#nodes.someNode;
     if (owner !== null) throw locked(owner);
-    if (this.#isUnclean) this.#tables.suspectDue(environment.now());
+    this.#succeed(environment);
     const lane: Lane = { node, number: 0, result: null, isAlive: true };
     this.#owner = lane;
     return new OpenMemoryObjectStore(this.#tables, lane, (clean) => {
@@ -72,12 +76,19 @@ export class MemoryObjectStore implements ObjectStore, OwnershipStore {
     });
   }
 
-  /** @throws {@link StoreFailure} `STORE_LOCKED` while somebody owns all of it */
+  /** @throws {@link StoreFailure} `STORE_LOCKED` while somebody owns all of it, or there is a node of that name */
   async join(joining: Joining): Promise<JoinedStore> {
     if (this.#owner !== null) throw locked(this.#owner.node);
+    this.#succeed(joining.environment);
     const { lane, ownership } = this.#nodes.join(joining);
     // The row stays: what is closed here is only a way to it.
     return { ownership, objects: new OpenMemoryObjectStore(this.#tables, lane, () => {}) };
+  }
+
+  /** After one who owned all of it and died, every due alarm is a suspect. */
+  #succeed(environment: Environment): void {
+    if (this.#isUnclean) this.#tables.suspectDue(environment.now(), () => true);
+    this.#isUnclean = false;
   }
 }
 

@@ -57,11 +57,16 @@ export class MemoryTables {
     return "applied";
   }
 
-  /** Every alarm that is set and due may be what its owner died of. */
-  suspectDue(now: number): void {
+  /**
+   * Every alarm that is set and due may be what its owner died of.
+   *
+   * @param wasOwned - whether an object belonged to that owner
+   */
+  suspectDue(now: number, wasOwned: (address: Address) => boolean): void {
     for (const alarms of this.#alarms.values()) {
       for (const alarm of alarms.values()) {
-        if (alarm.status === "set" && alarm.dueAt <= now) alarms.set(alarm.name, { ...alarm, suspect: true });
+        if (alarm.status !== "set" || alarm.dueAt > now || !wasOwned(alarm.address)) continue;
+        alarms.set(alarm.name, { ...alarm, suspect: true });
       }
     }
   }

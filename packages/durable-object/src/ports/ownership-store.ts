@@ -19,9 +19,6 @@
 import type { Environment } from "../core/environment.ts";
 import type { OpenObjectStore } from "./object-store.ts";
 
-/** How many slots there are. Frozen: it is part of what is stored. */
-export const slotCount = 1_024;
-
 /** Where a process runs, so that its successor on the same machine can tell that it is gone. */
 export interface ProcessIdentity {
   readonly host: string;

@@ -216,7 +216,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
 
   #enqueue(call: Call): void {
     this.#mailbox ??= new Mailbox(this.host.mailboxLimit);
-    if (!this.#mailbox.isFull) {
+    if (call.firing !== null || !this.#mailbox.isFull) {
       this.#mailbox.push(call);
       return;
     }

@@ -1,6 +1,6 @@
 /**
- * The mailbox: the calls that wait for one object, in order of arrival, at most `limit` of them. A call
- * can leave from the middle when its caller gives up.
+ * The mailbox: the calls that wait for one object, in order of arrival. At most `limit` of them may come from
+ * callers; alarms take nobody's place. A call can leave from the middle when its caller gives up.
  */
 
 import type { Call } from "./call.ts";
@@ -9,6 +9,8 @@ import type { Call } from "./call.ts";
 export class Mailbox {
   readonly #limit: number;
   readonly #calls = new Set<Call>();
+  /** How many of them are alarms. */
+  #firings = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -18,12 +20,14 @@ export class Mailbox {
     return this.#calls.size;
   }
 
+  /** Whether it has no place for one more call of a caller. */
   get isFull(): boolean {
-    return this.#calls.size >= this.#limit;
+    return this.#calls.size - this.#firings >= this.#limit;
   }
 
   push(call: Call): void {
     this.#calls.add(call);
+    if (call.firing !== null) this.#firings += 1;
   }
 
   /** The call that has waited longest, or null. */
@@ -38,13 +42,14 @@ export class Mailbox {
   }
 
   remove(call: Call): void {
-    this.#calls.delete(call);
+    if (this.#calls.delete(call) && call.firing !== null) this.#firings -= 1;
   }
 
   /** Takes out every waiting call, in order. */
   drain(): Call[] {
     const calls = [...this.#calls];
     this.#calls.clear();
+    this.#firings = 0;
     return calls;
   }
 }

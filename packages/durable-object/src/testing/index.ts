@@ -19,3 +19,9 @@ export type { SimulatedClient, SimulatedFaults, Simulation, SimulationReport } f
 // Suites for adapters
 export { objectStoreSuite } from "./object-store-suite.ts";
 export type { ObjectStoreSubject, ObjectStoreSuite } from "./object-store-suite.ts";
+export { ownershipStoreSuite } from "./ownership-store-suite.ts";
+export type { OwnershipStoreSubject, OwnershipStoreSuite } from "./ownership-store-suite.ts";
+export { transportSuite } from "./transport-suite.ts";
+export type { TransportSubject, TransportSuite } from "./transport-suite.ts";
+export { schedulerSuite } from "./scheduler-suite.ts";
+export type { SchedulerSubject, SchedulerSuite } from "./scheduler-suite.ts";

@@ -59,8 +59,8 @@ export const commitCases: readonly ObjectStoreCase[] = [
       const store = await tested.open();
       await store.apply(write("a", { state: "1" }));
       await store.apply(write("a", { baseRevision: 1, state: "2" }));
-      assert.deepEqual(await store.commit([write("a", { baseRevision: 1, state: "x" })]), [0]);
-      assert.deepEqual(await store.commit([write("a", { baseRevision: 3, state: "x" })]), [0]);
+      assert.deepEqual(await store.commit([write("a", { baseRevision: 1, state: '"x"' })]), [0]);
+      assert.deepEqual(await store.commit([write("a", { baseRevision: 3, state: '"x"' })]), [0]);
       await store.assertStored("a", { revision: 2, state: "2", stateVersion: 1 });
     },
   },

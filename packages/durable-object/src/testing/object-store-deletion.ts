@@ -120,7 +120,7 @@ export const deletionCases: readonly ObjectStoreCase[] = [
       for (const id of ["a", "b", "c"]) await store.assertStored(id, null);
       await store.assertStored("young", { revision: 2, state: null, stateVersion: 1 });
       await store.assertStored("alive", { revision: 1, state: "1", stateVersion: 1 });
-      await store.apply(write("a", { state: "new" }));
+      await store.apply(write("a", { state: '"new"' }));
     },
   },
 ];

@@ -100,7 +100,10 @@ test("TEST-7: fireAlarm runs it now, starts the object, and takes it away unless
   await object.assertPersisted({ balance: 11 });
   await expect(object.fireAlarm("audit")).rejects.toThrow('Expected the alarm "audit" of account/a to be scheduled.');
   await account.plan([["broken", 60]]);
-  await expect(object.fireAlarm("broken")).rejects.toMatchObject({ code: "HANDLER_FAILED", reason: { why: "it is broken" } });
+  await expect(object.fireAlarm("broken")).rejects.toMatchObject({
+    code: "HANDLER_FAILED",
+    reason: { why: "it is broken" },
+  });
 });
 
 test("TEST-8: drainAlarms fires the earliest first, those that are set on the way too", async () => {

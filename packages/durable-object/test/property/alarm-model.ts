@@ -5,32 +5,17 @@
 
 import type { AlarmChange, ObjectWrite } from "../../src/ports/object-store.ts";
 import type { Start } from "../fixtures/alarm-diary.ts";
-
-/** What an alarm is told to do when it fires; its payload. */
-export interface Plan {
-  /** How many attempts fail. */
-  readonly fails: number;
-  /** What it does with its own name. */
-  readonly own: "nothing" | "again" | "cancel";
-  /** How long its handler takes, in ms; 0 for a handler that does not wait. */
-  readonly takesMs: number;
-}
-
-/** How an alarm repeats. */
-export interface Repeat {
-  readonly every: number;
-  readonly misfire: "once" | "skip" | "all";
-}
-
-interface Row {
-  readonly generation: number;
-  readonly dueAt: number;
-  readonly scheduledAt: number;
-  readonly payload: string | null;
-  readonly repeat: Repeat | null;
-  readonly attempts: number;
-  readonly status: "set" | "dead";
-}
+import {
+  expectedEnd,
+  expectedFailure,
+  isCountedDeath,
+  isMissed,
+  isNextAfterMiss,
+  sorted,
+  type Plan,
+  type Repeat,
+  type Row,
+} from "./alarm-row.ts";
 
 interface Running {
   readonly start: Start;
@@ -39,10 +24,12 @@ interface Running {
   endMs: number | null;
 }
 
-/** How failing alarms are retried in these tests. */
-export const retry = { attempts: 3, backoff: 2_000 } as const;
-/** How much later a handler sets its own name again. */
-export const againMs = 1_500;
+/** How long an alarm may rest that could not be stored. */
+const restMs = 1_500;
+/** How long an alarm may wait that is due and whose object is free. */
+const longestIdleMs = 2 * restMs;
+/** How many others of its object may start before an alarm that is due: those before it in line. */
+const mostOvertakers = 4;
 
 /** The table of alarms as it has to be. */
 export class AlarmModel {
@@ -56,6 +43,15 @@ export class AlarmModel {
   /** Alarms that were due, until the clock was set back: they may have been taken up already. */
   readonly #wereDue = new Set<string>();
   readonly #firingIds = new Map<string, string>();
+  readonly #knownFirings = new Set<string>();
+  /** When an object was last seen to be busy. */
+  readonly #busyAt = new Map<string, number>();
+  /** Until when an alarm of an object may rest whose write did not reach the disk. */
+  readonly #restsUntil = new Map<string, number>();
+  /** How many others have started while an alarm was due. */
+  readonly #overtaken = new Map<string, number>();
+  /** Until then nobody could fire anything: the machine slept, or nothing lived. */
+  #unattendedUntilMs = -Infinity;
   /** The write that the test asks for at the moment: what it changes about alarms. */
   asked: { readonly id: string; readonly check: (write: ObjectWrite) => boolean } | null = null;
 
@@ -82,16 +78,50 @@ export class AlarmModel {
     const firing = `${key}/${row.generation}`;
     const known = this.#firingIds.get(firing);
     if (known !== undefined && known !== start.firingId) this.violate(`${what} under another firing id`);
-    if (known === undefined && [...this.#firingIds.values()].includes(start.firingId)) {
+    if (known === undefined && this.#knownFirings.has(start.firingId)) {
       this.violate(`${what} under the firing id of another one`);
     }
     this.#firingIds.set(firing, start.firingId);
+    this.#knownFirings.add(start.firingId);
+    if (isMissed(row, start.atMs)) this.violate(`${what}, and was missed`);
+    this.#checkOrder(start, row, what);
     this.#running.set(start.id, { start, row, endMs: null });
+    this.#busyAt.set(start.id, start.atMs);
+  }
+
+  /** An object that has time fires what is due, and one that has none fires one after the other. */
+  #checkOrder({ id, alarm, atMs }: Start, row: Row, what: string): void {
+    const idleMs = atMs - this.#freeSince(id, row);
+    if (idleMs > longestIdleMs) this.violate(`${what}, ${idleMs} ms after it was due and its object had time`);
+    for (const [key, other] of this.#rows) {
+      // What rests is passed by what does not.
+      if (atMs < (this.#restsUntil.get(id) ?? -Infinity)) break;
+      if (!key.startsWith(`${id}/`) || key === `${id}/${alarm}` || other.status === "dead" || other.dueAt > atMs)
+        continue;
+      const overtakers = (this.#overtaken.get(key) ?? 0) + 1;
+      this.#overtaken.set(key, overtakers);
+      if (overtakers > mostOvertakers) this.violate(`${what}, and ${key} has been due for longer`);
+    }
+    this.#overtaken.delete(`${id}/${alarm}`);
+  }
+
+  /** Since when an alarm could have been fired: it was due, its object was free, and somebody lived. */
+  #freeSince(id: string, { dueAt }: Row): number {
+    return Math.max(dueAt, this.#busyAt.get(id) ?? -Infinity, this.#unattendedUntilMs);
   }
 
   ended(id: string, atMs: number): void {
     const running = this.#running.get(id);
     if (running !== undefined) running.endMs = atMs;
+    this.#busyAt.set(id, atMs);
+  }
+
+  /** Nobody can fire anything from now until then. */
+  unattended(nowMs: number, untilMs: number): void {
+    this.#unattendedUntilMs = untilMs;
+    this.#overtaken.clear();
+    // Whose rest ends meanwhile is awake no earlier than the others.
+    for (const [id, restsUntil] of this.#restsUntil) if (restsUntil > nowMs) this.#restsUntil.set(id, untilMs + 1);
   }
 
   /** Whether a handler runs, or what it came to is not known to be on the disk. */
@@ -99,9 +129,16 @@ export class AlarmModel {
     return this.#running.size > 0;
   }
 
+  /** Whether a handler of an object runs. */
+  runs(id: string): boolean {
+    return this.#running.get(id)?.endMs === null;
+  }
+
   /** A write that did not reach the disk: what was running may start again. */
-  abandoned(id: string): void {
+  abandoned(id: string, atMs: number): void {
     this.#running.delete(id);
+    this.#busyAt.set(id, atMs);
+    this.#restsUntil.set(id, atMs + restMs);
   }
 
   /** The clock is about to be set to another time. */
@@ -109,15 +146,20 @@ export class AlarmModel {
     for (const key of this.overdue(nowMs)) this.#wereDue.add(key);
   }
 
-  /** The owner dies. What is due when the next one opens may have been running. */
-  died(atMs: number, isNoticed: boolean): void {
+  /** The owner was stopped: what ran for too long was abandoned, and starts again. */
+  stopped(): void {
     this.#running.clear();
-    if (!isNoticed) return;
+  }
+
+  /** The owner dies. What is due when the next one opens may have been running. */
+  died(atMs: number): void {
+    this.#running.clear();
     for (const [key, row] of this.#rows) if (row.status === "set" && row.dueAt <= atMs) this.#suspects.add(key);
   }
 
   applied(write: ObjectWrite, nowMs: number): void {
     const { id } = write.address;
+    this.#busyAt.set(id, nowMs);
     const running = this.#running.get(id);
     if (running !== undefined && running.endMs !== null) {
       this.#running.delete(id);
@@ -154,22 +196,29 @@ export class AlarmModel {
 
   /** Without a handler: an attempt is counted for a death, or an occurrence that was missed is let go. */
   #checkUnasked(write: ObjectWrite, nowMs: number): void {
-    const [change] = write.alarms;
-    const key = `${write.address.id}/${change?.name ?? ""}`;
-    const row = this.#rows.get(key);
-    const isCount =
-      change?.change === "attempted" && this.#suspects.has(key) && change.attempts === 1 + (row?.attempts ?? 0);
-    const isSkip =
-      change?.change === "set" && row?.repeat?.misfire === "skip" && row.scheduledAt + row.repeat.every <= nowMs;
-    if (write.alarms.length !== 1 || write.state !== null || !(isCount || isSkip)) {
-      this.violate(`${key}: nobody asked for ${JSON.stringify(write)}`);
+    const { id } = write.address;
+    const change = write.alarms.find((each) => this.#isDueToNobody(id, each, nowMs));
+    const others = write.alarms.filter((each) => each !== change);
+    // A call that came right after it is in the same write.
+    const isAlone = others.length === 0 || (this.asked?.id === id && this.asked.check({ ...write, alarms: others }));
+    if (change === undefined || !isAlone || write.state !== null) {
+      this.violate(`${id}: nobody asked for ${JSON.stringify(write)}`);
     }
+  }
+
+  #isDueToNobody(id: string, change: AlarmChange, nowMs: number): boolean {
+    const key = `${id}/${change.name}`;
+    const row = this.#rows.get(key);
+    if (row === undefined) return false;
+    if (this.#suspects.has(key)) return isCountedDeath(row, change);
+    return isMissed(row, nowMs) && isNextAfterMiss(row, change, nowMs);
   }
 
   #change(id: string, change: AlarmChange, generation: number): void {
     const key = `${id}/${change.name}`;
     const row = this.#rows.get(key);
     this.#wereDue.delete(key);
+    this.#overtaken.delete(key);
     switch (change.change) {
       case "set": {
         const { dueAt, payload, rule } = change;
@@ -199,6 +248,7 @@ export class AlarmModel {
 
   #forget(key: string): void {
     this.#rows.delete(key);
+    this.#overtaken.delete(key);
     this.#suspects.delete(key);
   }
 
@@ -210,30 +260,17 @@ export class AlarmModel {
       .sort();
   }
 
-  /** The alarms that should have fired by then. */
+  /** The alarms that are due and have not been fired, although their object has time. */
+  neglected(nowMs: number): string[] {
+    return this.overdue(nowMs).filter((key) => {
+      const [id = ""] = key.split("/");
+      const row = this.#rows.get(key);
+      return row !== undefined && !this.#running.has(id) && nowMs - this.#freeSince(id, row) > longestIdleMs;
+    });
+  }
+
+  /** The alarms that are due by then. */
   overdue(atMs: number): string[] {
     return [...this.#rows].filter(([, row]) => row.status === "set" && row.dueAt <= atMs).map(([key]) => key);
   }
-}
-
-function expectedFailure(name: string, row: Row, endMs: number): AlarmChange {
-  const attempts = row.attempts + 1;
-  const dueAt = endMs + retry.backoff * 2 ** row.attempts;
-  const status = attempts >= retry.attempts ? "dead" : "set";
-  return { change: "attempted", name, generation: row.generation, dueAt, attempts, status, lastError: null };
-}
-
-function expectedEnd(name: string, row: Row, plan: Plan | null, endMs: number): AlarmChange {
-  const { generation, scheduledAt, repeat, payload } = row;
-  if (plan?.own === "cancel") return { change: "cancel", name };
-  // Delays are counted from when the handler returned.
-  if (plan?.own === "again") return { change: "set", name, dueAt: endMs + againMs, payload: null, rule: null };
-  if (repeat === null) return { change: "acknowledge", name, generation };
-  let dueAt = scheduledAt + repeat.every;
-  if (repeat.misfire !== "all") while (dueAt <= endMs) dueAt += repeat.every;
-  return { change: "set", name, dueAt, payload, rule: JSON.stringify(repeat) };
-}
-
-function sorted(change: AlarmChange | undefined): unknown {
-  return change === undefined ? null : Object.entries(change).toSorted(([a], [b]) => a.localeCompare(b));
 }

@@ -45,13 +45,15 @@ const Witness = defineObject({
   },
 });
 
-function defineLog() {
+/** @param tellWorld - what asynchronous handlers and alarms say outside, which nobody can take back */
+function defineLog(tellWorld: (id: string, length: number) => void) {
   return defineObject({
     type: "log",
     state: { entries: [] as readonly string[], fired: [] as readonly string[] },
     handlers: {
       append: ({ state }, entry: string) => reply(state.entries.length, appended(state, entry)),
       appendSlowly: async ({ state, id, get }, entry: string) => {
+        tellWorld(id, state.entries.length);
         await get(Tally, id).add();
         return reply(state.entries.length, appended(state, entry));
       },
@@ -70,8 +72,10 @@ function defineLog() {
     alarms: Object.fromEntries(
       alarmNames.map((name) => [
         name,
-        ({ state, payload }: { state: LogState; payload: unknown }) =>
-          noreply({ ...state, fired: [...state.fired, payload as string] }),
+        ({ state, id, payload }: { state: LogState; id: string; payload: unknown }) => {
+          tellWorld(id, state.entries.length);
+          return noreply({ ...state, fired: [...state.fired, payload as string] });
+        },
       ]),
     ),
     hibernateAfter: "2s",
@@ -94,7 +98,8 @@ export async function simulatePromises({
   steps = 150,
   faults,
 }: PromisesOptions): Promise<SimulationReport> {
-  const Log = defineLog();
+  const told = new Map<string, number>();
+  const Log = defineLog((id, length) => void told.set(id, Math.max(told.get(id) ?? 0, length)));
   const history = new History();
   const freeAlarms = new Map<string, string[]>(ids.map((id) => [id, [...alarmNames]]));
   return await simulate({
@@ -135,6 +140,8 @@ export async function simulatePromises({
         const final = await finalState(client, id);
         history.judge(id, final);
         const heard = await client.get(Witness, id).heard();
+        const outside = told.get(id) ?? 0;
+        assert(outside <= final.entries.length, `the world knows of ${outside} entries of ${id}, which has fewer`);
         assert(heard <= final.entries.length, `${id} told of ${heard} entries, and has ${final.entries.length}`);
       }
     },

@@ -163,5 +163,7 @@ test("what the runtime would refuse about an outcome is refused here", () => {
     "INVALID_OUTCOME",
     "INVALID_RESULT",
   ]);
-  expect(() => perform(Account, "deposit", [Number.NaN])).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENTS" }));
+  expect(() => perform(Account, "deposit", [Number.NaN])).toThrow(
+    expect.objectContaining({ code: "INVALID_ARGUMENTS" }),
+  );
 });
