@@ -3,4 +3,4 @@ export { migrate, postgres } from "./postgres.ts";
 export { importElixir } from "./import-elixir.ts";
 export type { ElixirImport, ElixirImportOptions } from "./import-elixir.ts";
 export type { PostgresOptions } from "./postgres-options.ts";
-export type { PostgresClient, PostgresPool, PostgresQuery } from "./postgres-connections.ts";
+export type { PostgresClient, PostgresPool, PostgresQuery } from "./postgres-pool.ts";

@@ -13,7 +13,8 @@ import { describeStatement, type SqlStatement } from "../core/sql-statement.ts";
 import type { ObjectWrite } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import type { Commit } from "./postgres-commit.ts";
-import type { PostgresConnections, Row, Run } from "./postgres-connections.ts";
+import type { PostgresConnections } from "./postgres-connections.ts";
+import type { Row, Run } from "./postgres-pool.ts";
 import { isStatementFault } from "./postgres-failure.ts";
 
 /** How long a statement of the application may wait for a lock, in ms. */

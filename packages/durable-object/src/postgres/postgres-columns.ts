@@ -4,10 +4,12 @@
  * gets, and is prepared once.
  */
 
-import type { Value } from "./postgres-connections.ts";
+import type { Value } from "./postgres-pool.ts";
 
 /** The names of columns, in order, with their types in SQL. */
-export type ColumnTypes = Readonly<Record<string, "text" | "json" | "jsonb" | "smallint" | "integer" | "bigint" | "boolean">>;
+export type ColumnTypes = Readonly<
+  Record<string, "text" | "json" | "jsonb" | "smallint" | "integer" | "bigint" | "boolean">
+>;
 
 /** A row with these columns. */
 export type RowOf<Types extends ColumnTypes> = { readonly [Name in keyof Types]: Value };

@@ -82,16 +82,7 @@ export const shapeLists: Readonly<Record<CommitShape, readonly CommitList[]>> = 
   replies: ["writes", "replies"],
   alarms: ["writes", ...alarmLists],
   "alarms and replies": ["writes", ...alarmLists, "replies"],
-  everything: [
-    "writes",
-    ...alarmLists,
-    "replies",
-    "emptied",
-    "kept_alarms",
-    "forgotten",
-    "kept_replies",
-    "replaced",
-  ],
+  everything: ["writes", ...alarmLists, "replies", "emptied", "kept_alarms", "forgotten", "kept_replies", "replaced"],
 };
 
 /** $1 is the node, $2 the number, $3 the time of the batch; then come the lists. */
@@ -181,7 +172,8 @@ export function commitText(shape: CommitShape): string {
 )`,
     );
   }
-  if (lists.includes("replies")) parts.push(recorded("recorded_replies", "replies", rows("replies"), "r.expires_at < $3"));
+  if (lists.includes("replies"))
+    parts.push(recorded("recorded_replies", "replies", rows("replies"), "r.expires_at < $3"));
   if (lists.includes("emptied")) {
     parts.push(
       `emptied_objects AS (

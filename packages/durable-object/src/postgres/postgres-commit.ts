@@ -4,7 +4,7 @@ import { slotOf } from "../core/slot.ts";
 import type { AlarmChange, CommitBatch, ObjectWrite } from "../ports/object-store.ts";
 import { Columns, type ColumnTypes } from "./postgres-columns.ts";
 import { commitLists, commitText, shapeLists, type CommitList, type CommitShape } from "./postgres-commit-text.ts";
-import type { Statement, Value } from "./postgres-connections.ts";
+import type { Statement, Value } from "./postgres-pool.ts";
 import { statementIn } from "./postgres-statements.ts";
 
 /** A statement with its parameters. */
@@ -34,8 +34,11 @@ export class Commits {
    */
   commit({ at, writes }: Pick<CommitBatch, "at" | "writes">, number: number): Commit {
     const shape = shapeOf(writes);
-    const lists = Object.fromEntries(shapeLists[shape].map((name) => [name, new Columns<ColumnTypes>(commitLists[name])]));
-    for (let index = 0; index < writes.length; index++) addWrite(lists as Lists, writes[index] as ObjectWrite, index + 1);
+    const lists = Object.fromEntries(
+      shapeLists[shape].map((name) => [name, new Columns<ColumnTypes>(commitLists[name])]),
+    );
+    for (let index = 0; index < writes.length; index++)
+      addWrite(lists as Lists, writes[index] as ObjectWrite, index + 1);
     const values = Object.values(lists).flatMap((list) => list.values());
     return { statement: this.#statement(shape), values: [this.#node, number, at, ...values] };
   }
@@ -76,7 +79,8 @@ function addWrite(lists: Lists, write: ObjectWrite, index: number): void {
   if (deleted) lists.forgotten.add(object);
   for (const alarm of alarms) {
     // What is set takes the place of the alarm of that name; any other change finds none.
-    if (!empties || alarm.change === "set") addAlarm(lists, { ...object, name: alarm.name }, alarm, slot, baseRevision + 1);
+    if (!empties || alarm.change === "set")
+      addAlarm(lists, { ...object, name: alarm.name }, alarm, slot, baseRevision + 1);
     if (empties && alarm.change === "set") lists.kept_alarms.add({ kept: `${index} ${alarm.name}` });
   }
   for (const { key, fingerprint, result, expiresAt } of replies) {
@@ -106,7 +110,14 @@ function addAlarm(lists: Lists, named: Row, alarm: AlarmChange, slot: number, ge
       break;
     }
     case "redrive":
-      lists.attempted.add({ ...named, generation: null, due_at: alarm.dueAt, attempts: 0, status: "set", last_error: null });
+      lists.attempted.add({
+        ...named,
+        generation: null,
+        due_at: alarm.dueAt,
+        attempts: 0,
+        status: "set",
+        last_error: null,
+      });
       break;
   }
 }

@@ -10,75 +10,23 @@
  * exception that such poolers know; where one turns out not to, they are given up.
  */
 
-import { createHash } from "node:crypto";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
+import {
+  textTypes,
+  type PostgresClient,
+  type PostgresPool,
+  type PostgresQuery,
+  type Row,
+  type Run,
+  type Statement,
+  type Value,
+} from "./postgres-pool.ts";
 import { isStatementUnknown, leavesConnectionUsable } from "./postgres-failure.ts";
-
-/** What is used of a connection of pg. */
-export interface PostgresClient {
-  query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>;
-  /** `true` ends the connection instead of giving it back. */
-  release(destroy?: boolean): void;
-  /** Ends the connection; whatever it is doing fails. */
-  end?(): Promise<void>;
-  on(event: "error", listener: (error: Error) => void): unknown;
-  removeListener(event: "error", listener: (error: Error) => void): unknown;
-}
-
-/** What is used of a pool of pg. Other drivers have pools that look like this one. */
-export interface PostgresPool {
-  connect(): Promise<PostgresClient>;
-  on(event: "error", listener: (error: Error) => void): unknown;
-  removeListener(event: "error", listener: (error: Error) => void): unknown;
-}
-
-/** A query as it is given to pg: rows come as arrays, every value as the text that the server sends. */
-export interface PostgresQuery {
-  readonly text: string;
-  readonly values: unknown[];
-  readonly rowMode: "array";
-  readonly types: typeof textTypes;
-  readonly query_timeout: number;
-  readonly name?: string;
-  /** One statement only, even if there are no values. */
-  readonly queryMode?: "extended";
-}
-
-/** A parameter of a statement. Arrays come as the text that PostgreSQL reads as one. */
-export type Value = string | number | bigint | boolean | Uint8Array | null;
-
-/** A row, as the texts that the server sends. */
-export type Row = readonly (string | null)[];
-
-/** A statement. What is a mere text may be several of them, if there are no values. */
-export interface Statement {
-  readonly text: string;
-  /**
-   * What it is prepared under, once for each connection; null if it is not. The same for the same text only: a
-   * pool may be shared by stores on several schemas.
-   */
-  readonly name: string | null;
-}
-
-/** Runs a statement; without an answer after `timeoutMs` it is given up, with its connection. */
-export type Run = (
-  statement: Statement | string,
-  values?: readonly Value[],
-  timeoutMs?: number,
-) => Promise<readonly Row[]>;
-
-/** What the application has told the types of pg to become does not concern us. */
-const textTypes = { getTypeParser: () => (text: string) => text };
 
 /** How long a new connection may take, in ms. */
 const connectionTimeoutMs = 5_000;
 
 const ignore = (): void => {};
-
-/** A statement with its name. */
-export function statementOf(text: string): Statement {
-  return { text, name: `durable_object_${createHash("sha256").update(text).digest("hex").slice(0, 24)}` };
-}
 
 export class PostgresConnections {
   readonly #reading: PostgresPool;
@@ -219,7 +167,11 @@ export class PostgresConnections {
       rowMode: "array",
       types: textTypes,
       query_timeout: timeoutMs,
-      ...(isPrepared ? { name: `${name}_${this.#growth()}` } : typeof statement === "string" ? {} : { queryMode: "extended" }),
+      ...(isPrepared
+        ? { name: `${name}_${this.#growth()}` }
+        : typeof statement === "string"
+          ? {}
+          : { queryMode: "extended" }),
     };
     try {
       // Several statements in one text have several results, which nobody asks for.

@@ -84,7 +84,11 @@ export function storeFailure(error: unknown, phase: PostgresPhase, where: string
   const failure = (kind: StoreFailureKind, code: ErrorCode, message: string): StoreFailure =>
     new StoreFailure(kind, code, message, { cause: error });
   if (why.includes("after calling end on the pool")) {
-    return failure("lost", "STORE_UNAVAILABLE", `${where}: the application ended its pool before it stopped the runtime.`);
+    return failure(
+      "lost",
+      "STORE_UNAVAILABLE",
+      `${where}: the application ended its pool before it stopped the runtime.`,
+    );
   }
   if (reported === null || reported.severity !== "ERROR") {
     if (reported !== null && phase === "open" && isMisconfigured(reported.code)) {
@@ -125,7 +129,8 @@ export function storeFailure(error: unknown, phase: PostgresPhase, where: string
     case "XX002":
       return failure("lost", "STORE_CORRUPT", `${where} is damaged: ${why}. Restore a backup, or repair it first.`);
     default:
-      if (isMomentary(code) || code === planOutdated) return failure("retry", "STORE_UNAVAILABLE", `${where} cannot do that just now: ${why}`);
+      if (isMomentary(code) || code === planOutdated)
+        return failure("retry", "STORE_UNAVAILABLE", `${where} cannot do that just now: ${why}`);
   }
   // A statement that failed did nothing.
   if (isWrite) return failure("refused", "COMMIT_FAILED", `${where} refused a write: ${why}`);
@@ -134,7 +139,7 @@ export function storeFailure(error: unknown, phase: PostgresPhase, where: string
 }
 
 /** What an error says, with what is inside where it says nothing itself; no error of the driver holds a password. */
-export function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") {
     return [...new Set(error.errors.map(messageOf))].join("; ");
   }

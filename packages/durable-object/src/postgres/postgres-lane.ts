@@ -119,7 +119,11 @@ export class PostgresLane {
     if (last === number && number > 0) return { result: resultOf(row[1]), repeated: true };
     if (row[2] !== "t") throw onLost("taken");
     if (last === number - 1) {
-      throw new StoreFailure("retry", "STORE_UNAVAILABLE", `${where} did not apply commit ${number}, and says not why.`);
+      throw new StoreFailure(
+        "retry",
+        "STORE_UNAVAILABLE",
+        `${where} did not apply commit ${number}, and says not why.`,
+      );
     }
     throw new StoreFailure(
       "lost",

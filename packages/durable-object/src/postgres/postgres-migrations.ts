@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { StoreFailure } from "../ports/object-store.ts";
-import type { Run } from "./postgres-connections.ts";
+import type { Run } from "./postgres-pool.ts";
 import { quoted } from "./postgres-options.ts";
 
 /** A step that brings the tables from one version to the next. */

@@ -10,7 +10,6 @@ import { randomUUID } from "node:crypto";
 import type { Address } from "../core/address.ts";
 import type {
   AddressedAlarm,
-  AlarmStatus,
   CommitBatch,
   CommitResult,
   DeadAlarmsQuery,
@@ -27,12 +26,14 @@ import type {
 import { StoreFailure } from "../ports/object-store.ts";
 import { arrayOf } from "./postgres-columns.ts";
 import { Commits } from "./postgres-commit.ts";
-import { PostgresConnections, type Row, type Statement, type Value } from "./postgres-connections.ts";
+import { PostgresConnections } from "./postgres-connections.ts";
+import type { Row, Statement, Value } from "./postgres-pool.ts";
 import { storeFailure } from "./postgres-failure.ts";
 import { PostgresLane } from "./postgres-lane.ts";
 import { describe, type ResolvedPostgresOptions } from "./postgres-options.ts";
 import { enter, leave, thisOwner, type PostgresOwner } from "./postgres-owner.ts";
 import { PostgresLease, takeOwnership } from "./postgres-ownership.ts";
+import { addressedAlarm, storedAlarm, textsOf } from "./postgres-rows.ts";
 import { warnIfUnsafe } from "./postgres-server.ts";
 import { statementsIn, type Statements } from "./postgres-statements.ts";
 
@@ -190,7 +191,11 @@ class OpenPostgresObjectStore implements OpenObjectStore {
     });
   }
 
-  async sweep(sweep: { readonly now: number; readonly tombstonesBefore: number; readonly limit: number }): Promise<number> {
+  async sweep(sweep: {
+    readonly now: number;
+    readonly tombstonesBefore: number;
+    readonly limit: number;
+  }): Promise<number> {
     const { now, tombstonesBefore, limit } = sweep;
     const [row] = await this.#read(this.#statements.sweep, [this.#owner.node, now, tombstonesBefore, limit]);
     if (row?.[0] !== "1") throw this.#lose("taken");
@@ -280,29 +285,4 @@ class OpenPostgresObjectStore implements OpenObjectStore {
           );
     return this.#gone;
   }
-}
-
-/** @param at - where in the row the columns of an alarm begin */
-function storedAlarm(row: Row, at: number): StoredAlarm {
-  return {
-    name: row[at] ?? "",
-    dueAt: Number(row[at + 1]),
-    scheduledAt: Number(row[at + 2]),
-    generation: Number(row[at + 3]),
-    payload: row[at + 4] ?? null,
-    rule: row[at + 5] ?? null,
-    attempts: Number(row[at + 6]),
-    status: row[at + 7] as AlarmStatus,
-    lastError: row[at + 8] ?? null,
-  };
-}
-
-function addressedAlarm(row: Row): AddressedAlarm {
-  const [tenant, type, id, suspect] = row;
-  const address = { tenant: tenant ?? "", type: type ?? "", id: id ?? "" };
-  return { ...storedAlarm(row, 4), address, suspect: suspect === "t" };
-}
-
-function textsOf(rows: readonly Row[]): readonly string[] {
-  return rows.map(([text]) => text ?? "");
 }

@@ -3,7 +3,7 @@
 import type { Duration } from "../core/duration.ts";
 import { parseDuration } from "../core/duration.ts";
 import { DurableObjectError } from "../core/errors.ts";
-import type { PostgresPool } from "./postgres-connections.ts";
+import type { PostgresPool } from "./postgres-pool.ts";
 
 /** How a PostgreSQL store is opened and used. */
 export interface PostgresOptions {
@@ -113,14 +113,16 @@ export function resolveOptions(database: unknown, options: PostgresOptions): Res
 
 /** A store as messages call it: where the database is and how it is called, never with whom one connects or how. */
 export function describe({ database, schema }: ResolvedPostgresOptions): string {
-  const options = typeof database === "string" ? { connectionString: database } : ((database as PoolOptions).options ?? {});
-  const { connectionString } = options;
-  const parsed = connectionString === undefined ? null : URL.parse(withHost(connectionString));
-  const host = parsed?.searchParams.get("host") ?? (parsed?.hostname || options.host);
-  const port = parsed?.searchParams.get("port") ?? (parsed?.port || options.port) ?? 5432;
-  const name = parsed === null ? options.database : decodeURIComponent(parsed.pathname.slice(1));
-  const at = host === undefined ? "" : ` at ${host}:${port}`;
-  return `Schema "${schema}" of ${name === undefined || name === "" ? "the database" : `database "${name}"`}${at}`;
+  const pool = typeof database === "string" ? {} : ((database as PoolOptions).options ?? {});
+  const { connectionString = typeof database === "string" ? database : undefined } = pool;
+  const url = connectionString === undefined ? null : URL.parse(withHost(connectionString));
+  // What is empty says nothing.
+  const first = (...texts: (string | null | undefined)[]): string => texts.find((text) => Boolean(text)) ?? "";
+  const host = first(url?.searchParams.get("host"), url?.hostname, pool.host);
+  const port = first(url?.searchParams.get("port"), url?.port, pool.port?.toString(), "5432");
+  const name = first(url === null ? pool.database : decodeURIComponent(url.pathname.slice(1)));
+  const at = host === "" ? "" : ` at ${host}:${port}`;
+  return `Schema "${schema}" of ${name === "" ? "the database" : `database "${name}"`}${at}`;
 }
 
 /** Where a pool of pg has the options it was made with. */

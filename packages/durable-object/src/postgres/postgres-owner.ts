@@ -41,7 +41,13 @@ function registry(): Set<string> {
 }
 
 /** This process, as the owner of whatever it opens. */
-export function thisOwner({ name, node }: { readonly name: StoreOpening["node"]; readonly node: string }): PostgresOwner {
+export function thisOwner({
+  name,
+  node,
+}: {
+  readonly name: StoreOpening["node"];
+  readonly node: string;
+}): PostgresOwner {
   // Not the arguments: there may be secrets among them.
   const command = [process.execPath, process.argv[1] ?? ""]
     .map((path) => basename(path))

@@ -15,7 +15,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Environment, Timer } from "../core/environment.ts";
 import { StoreFailure } from "../ports/object-store.ts";
-import type { PostgresConnections, Row, Run } from "./postgres-connections.ts";
+import type { PostgresConnections } from "./postgres-connections.ts";
+import type { Row, Run } from "./postgres-pool.ts";
 import { sqlState, storeFailure } from "./postgres-failure.ts";
 import { applyMigrations, checkVersion, newestVersion } from "./postgres-migrations.ts";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
@@ -98,9 +99,11 @@ export async function takeOwnership(candidate: Candidate): Promise<number> {
 async function waitToReach({ options, where }: Candidate, error: unknown, missedMs: number): Promise<void> {
   const failure = storeFailure(error, "open", where);
   if (failure.kind !== "retry") throw failure;
-  if (missedMs < options.connectTimeoutMs) return await sleep(reachIntervalMs);
-  const { kind, code, message } = failure;
-  throw new StoreFailure(kind, code, `${message}. Tried for ${Math.round(missedMs)} ms.`, { cause: error });
+  if (missedMs >= options.connectTimeoutMs) {
+    const { kind, code, message } = failure;
+    throw new StoreFailure(kind, code, `${message}. Tried for ${Math.round(missedMs)} ms.`, { cause: error });
+  }
+  await sleep(reachIntervalMs);
 }
 
 /** One attempt, in one transaction. Returns who has the right; null if it was taken. */
@@ -236,7 +239,11 @@ export class PostgresLease {
     const known = lastNumber();
     const untilMs = environment.monotonic() + reliedPart * leaseMs;
     try {
-      const [row] = await connections.write(statements.renewLease, [node, leaseMs], Math.min(leaseMs / 2, connections.statementTimeoutMs));
+      const [row] = await connections.write(
+        statements.renewLease,
+        [node, leaseMs],
+        Math.min(leaseMs / 2, connections.statementTimeoutMs),
+      );
       if (this.#phase === "over") return;
       const beat = Number(row?.[0]);
       if (row === undefined || beat <= this.#beat || Number(row[1]) < known) {

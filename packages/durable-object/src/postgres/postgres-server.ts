@@ -2,7 +2,7 @@
 
 import { channel } from "node:diagnostics_channel";
 import { StoreFailure } from "../ports/object-store.ts";
-import type { Run } from "./postgres-connections.ts";
+import type { Run } from "./postgres-pool.ts";
 
 /** `MATERIALIZED` came with it. */
 const oldestVersion = 12;

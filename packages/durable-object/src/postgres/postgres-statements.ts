@@ -3,14 +3,14 @@
  * server for the plans. `now()` is the clock of the database; times of alarms and replies come as parameters.
  */
 
-import type { Statement } from "./postgres-connections.ts";
-import { statementOf } from "./postgres-connections.ts";
+import type { Statement } from "./postgres-pool.ts";
+import { statementOf } from "./postgres-pool.ts";
 import { quoted } from "./postgres-options.ts";
 
 /** The lane of commits. */
 export const commitLane = 0;
 /** The lane of everything else that is written: sweeping must not hold up commits. */
-export const controlLane = -1;
+const controlLane = -1;
 
 const alarmColumns = "name, due_at, scheduled_at, generation, payload, rule, attempts, status, last_error";
 const addressedAlarmColumns = `tenant, type, id, suspect, ${alarmColumns}`;

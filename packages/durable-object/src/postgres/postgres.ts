@@ -7,7 +7,7 @@
 
 import { DurableObjectError } from "../core/errors.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import type { PostgresPool } from "./postgres-connections.ts";
+import type { PostgresPool } from "./postgres-pool.ts";
 import { PostgresConnections } from "./postgres-connections.ts";
 import { storeFailure } from "./postgres-failure.ts";
 import { applyMigrations, checkVersion, newestVersion } from "./postgres-migrations.ts";

@@ -1,6 +1,6 @@
 /** The PostgreSQL store on the suite that is shipped to third parties, in every way it can be configured. */
 
-import pg from "pg";
+import { Pool } from "pg";
 import { test } from "vitest";
 import { postgres, type PostgresOptions, type PostgresPool } from "../../src/postgres/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
@@ -14,7 +14,7 @@ if (hasPostgres) {
     name: "postgres through connections that remember nothing",
     test,
     async create() {
-      const pool = new pg.Pool({ connectionString: postgresUrl(), max: 1 });
+      const pool = new Pool({ connectionString: postgresUrl(), max: 1 });
       return subject(forgetful(pool), { prepare: false }, () => pool.end());
     },
   });
@@ -23,7 +23,7 @@ if (hasPostgres) {
 }
 
 /** One connection, on which nothing is left of whoever used it before: as behind a pooler. */
-function forgetful(pool: pg.Pool): PostgresPool {
+function forgetful(pool: Pool): PostgresPool {
   return {
     async connect() {
       const client = await pool.connect();

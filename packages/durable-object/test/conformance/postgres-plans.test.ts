@@ -1,6 +1,6 @@
 /** The plans that the statements rely on, asked from PostgreSQL itself: no statement reads a whole table. */
 
-import pg from "pg";
+import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { postgres } from "../../src/postgres/index.ts";
 import { commitText, shapeLists, type CommitShape } from "../../src/postgres/postgres-commit-text.ts";
@@ -13,12 +13,12 @@ const statements = statementsIn(schema);
 const rows = 20_000;
 
 describe.skipIf(!hasPostgres)("plans", () => {
-  let client: pg.Client;
+  let client: Client;
 
   beforeAll(async () => {
     const store = postgres(postgresUrl(), { schema });
     await (await store.open({ environment: realEnvironment(), node: "tester" })).close();
-    client = new pg.Client({ connectionString: postgresUrl() });
+    client = new Client({ connectionString: postgresUrl() });
     await client.connect();
     // As for a statement that was prepared a while ago: planned once, for values that are not known.
     await client.query("SET plan_cache_mode = force_generic_plan");

@@ -1,6 +1,6 @@
 /** The tables of PostgreSQL: made, brought up to date and checked when the store is opened. */
 
-import pg from "pg";
+import { Pool } from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { migrate, postgres } from "../../src/postgres/index.ts";
 import { write } from "../../src/testing/object-store-case.ts";
@@ -131,10 +131,10 @@ describe.skipIf(!hasPostgres)("the tables of a schema", () => {
 });
 
 /** A pool of connections as a role that has no rights. */
-async function poolAs(name: string): Promise<pg.Pool> {
+async function poolAs(name: string): Promise<Pool> {
   await sql(`DO $$ BEGIN CREATE ROLE ${name} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`);
   const url = postgresUrl().replace("postgres://postgres@", `postgres://${name}@`);
-  const pool = new pg.Pool({ connectionString: url, max: 2, allowExitOnIdle: true });
+  const pool = new Pool({ connectionString: url, max: 2, allowExitOnIdle: true });
   onTestFinished(() => pool.end());
   return pool;
 }

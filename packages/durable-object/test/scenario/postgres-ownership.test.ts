@@ -1,6 +1,6 @@
 /** One owner of a schema: how a second one is told, when it takes over, and what the first one can do then. */
 
-import pg from "pg";
+import { Client } from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { postgres } from "../../src/postgres/index.ts";
 import { address, write } from "../../src/testing/object-store-case.ts";
@@ -20,8 +20,8 @@ async function endLease(schema: string): Promise<void> {
 }
 
 /** A connection of its own, for a transaction that stays open. */
-async function session(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: postgresUrl() });
+async function session(): Promise<Client> {
+  const client = new Client({ connectionString: postgresUrl() });
   await client.connect();
   onTestFinished(() => client.end());
   return client;

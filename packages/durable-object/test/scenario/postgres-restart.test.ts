@@ -47,12 +47,12 @@ test.skipIf(!hasPostgres || programs === null)(
     const answered: Answered[] = [];
     const notApplied: { readonly id: string; readonly entry: string }[] = [];
     const unknown: { readonly id: string; readonly entry: string }[] = [];
-    let isOver = false;
+    const over = new AbortController();
     let wanted = { count: callsBetween, reached: gate() };
 
     /** Every second caller uses keys, and repeats a call until it has an answer. */
     const caller = async (number: number): Promise<void> => {
-      for (let call = 0; !isOver; call++) {
+      for (let call = 0; !over.signal.aborted; call++) {
         const id = `list-${(number + call * 7) % objects}`;
         const entry = `${number}.${call}`;
         const keyed = number % 2 === 0;
@@ -91,7 +91,7 @@ test.skipIf(!hasPostgres || programs === null)(
       }
     }
     await wanted.reached.passed;
-    isOver = true;
+    over.abort();
     await Promise.all(calling);
 
     const stored = new Map<string, readonly string[]>();

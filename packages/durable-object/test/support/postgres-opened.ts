@@ -21,8 +21,10 @@ export function openedIn(schema: string, options: PostgresOptions = {}, node?: s
 
 /** What something fails with. */
 export async function failureOf(attempt: Promise<unknown>): Promise<StoreFailure> {
-  return await attempt.then(
-    () => Promise.reject(new Error("expected a failure")),
-    (error: unknown) => error as StoreFailure,
-  );
+  try {
+    await attempt;
+  } catch (error) {
+    return error as StoreFailure;
+  }
+  throw new Error("expected a failure");
 }

@@ -1,7 +1,7 @@
 /** Places for a PostgreSQL store: an empty schema of the server that the run has started. */
 
 import { randomBytes } from "node:crypto";
-import pg from "pg";
+import { Client, Pool } from "pg";
 import { inject, onTestFinished } from "vitest";
 
 /** Whether there is a server to test on. */
@@ -20,10 +20,10 @@ export function freshSchema(): string {
 }
 
 /** Connections for all tests of a file: a server starts a process for each, which knows nothing at first. */
-let shared: pg.Pool | null = null;
+let shared: Pool | null = null;
 
-export function sharedPool(): pg.Pool {
-  return (shared ??= new pg.Pool({
+export function sharedPool(): Pool {
+  return (shared ??= new Pool({
     connectionString: postgresUrl(),
     max: 8,
     idleTimeoutMillis: 0,
@@ -58,7 +58,7 @@ export async function sql(text: string, values: unknown[] = []): Promise<Record<
 
 /** The same on another server, on a connection of its own. */
 export async function sqlAt(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new Client({ connectionString: url });
   await client.connect();
   try {
     return (await client.query<Record<string, unknown>>(text)).rows;

@@ -24,7 +24,9 @@ export function findPostgres(): string | null {
   const debian = globSync("/usr/lib/postgresql/*/bin/postgres").toSorted((a, b) => versionIn(b) - versionIn(a));
   const onPath = (process.env["PATH"] ?? "").split(delimiter).map((directory) => join(directory, "postgres"));
   const homebrew = globSync("/{opt/homebrew,usr/local}/opt/postgresql@*/bin/postgres");
-  const found = [...debian, ...onPath, ...homebrew].find((path) => isThere(path) && isThere(join(dirname(path), "initdb")));
+  const found = [...debian, ...onPath, ...homebrew].find(
+    (path) => isThere(path) && isThere(join(dirname(path), "initdb")),
+  );
   return found === undefined ? null : dirname(found);
 }
 
@@ -91,7 +93,8 @@ export class PostgresServer {
     const all = { ...settings, unix_socket_directories: this.#directory };
     const options = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     // The shell ends the server when whoever started it goes away, for whatever reason.
-    const script = '"$@" & server=$!; read -r how; kill -s "${how:-QUIT}" $server; wait $server';
+    const script =
+      '"$@" & server=$!; how=QUIT; read -r how; kill -s "$how" $server || kill -s QUIT $server; wait $server';
     const command = [join(this.#bin, "postgres"), "-D", this.#data, ...options];
     const started = spawn("/bin/sh", ["-c", script, "sh", ...command], {
       ...this.#user,

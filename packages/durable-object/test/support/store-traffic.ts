@@ -7,8 +7,7 @@
 import type { ObjectStore, OpenObjectStore, StoreOpening } from "../../src/ports/object-store.ts";
 
 let begun = 0;
-let underWay = 0;
-let wake: (() => void)[] = [];
+const underWay = new Set<Promise<unknown>>();
 
 /** How many requests there have been. */
 export function requestsBegun(): number {
@@ -17,12 +16,15 @@ export function requestsBegun(): number {
 
 /** Resolves when no request is on its way. */
 export async function requestsAnswered(): Promise<void> {
-  while (underWay > 0) await new Promise<void>((resolve) => wake.push(resolve));
+  while (underWay.size > 0) await Promise.allSettled(underWay);
 }
 
 /** A store whose requests are waited for. */
 export function withTraffic(store: ObjectStore): ObjectStore {
-  return { name: store.name, open: (opening: StoreOpening) => told(async () => openWithTraffic(await store.open(opening))) };
+  return {
+    name: store.name,
+    open: (opening: StoreOpening) => told(async () => openWithTraffic(await store.open(opening))),
+  };
 }
 
 function openWithTraffic(store: OpenObjectStore): OpenObjectStore {
@@ -51,14 +53,11 @@ function openWithTraffic(store: OpenObjectStore): OpenObjectStore {
 
 async function told<Result>(request: () => Promise<Result>): Promise<Result> {
   begun += 1;
-  underWay += 1;
+  const answered = request();
+  underWay.add(answered);
   try {
-    return await request();
+    return await answered;
   } finally {
-    underWay -= 1;
-    if (underWay === 0) {
-      for (const resolve of wake) resolve();
-      wake = [];
-    }
+    underWay.delete(answered);
   }
 }
