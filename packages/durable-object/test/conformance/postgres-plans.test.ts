@@ -100,6 +100,25 @@ describe.skipIf(!hasPostgres)("plans", () => {
     });
   });
 
+  test("loads of one object and of many are planned once, and not each time", async () => {
+    await client.query("SET plan_cache_mode = auto");
+    try {
+      await client.query(`PREPARE loading AS ${statements.loadObjects.text}`);
+      for (let load = 0; load < 20; load++) {
+        const ids = Array.from({ length: load % 3 === 0 ? 50 : 1 }, (_, index) => `user-${index}`);
+        const list = (text: (id: string) => string): string => `ARRAY[${ids.map((id) => `'${text(id)}'`).join(", ")}]`;
+        const lists = [list(() => ""), list(() => "counter"), list((id) => id)];
+        await client.query(`EXECUTE loading(${lists.join(", ")})`);
+      }
+      const { rows: plans } = await client.query(
+        "SELECT generic_plans::int AS generic, custom_plans::int AS custom FROM pg_prepared_statements WHERE name = 'loading'",
+      );
+      expect(plans).toEqual([{ generic: 15, custom: 5 }]);
+    } finally {
+      await client.query("DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan");
+    }
+  });
+
   test("an update of an object stays in its page, and touches no index", async () => {
     const before = await hotUpdates();
     for (let round = 0; round < 3; round++) {
