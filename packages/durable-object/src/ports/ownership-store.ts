@@ -1,7 +1,7 @@
 /**
  * The ownership store: which nodes there are, and which of them may write which objects.
  *
- * Every object belongs to a slot, by a hash of its address. A slot has at most one owner, and an epoch that
+ * Every object belongs to a slot, by a hash of its address (`slotOf`). A slot has at most one owner, and an epoch that
  * is raised whenever it gets one. A node is a row with a lease; nothing a node has outlives its row. Where
  * the row is deleted (the node left, or was evicted), its slots are free, its right to commit is gone, and
  * whatever it still sends is refused. So an owner that was paused for too long can wake up and write
@@ -76,7 +76,10 @@ export type OwnershipChange =
   | { readonly change: "release"; readonly slots: readonly SlotEpoch[] }
   /** Gives slots that this node owns to another one, if that is a node; frees them if it is not. */
   | { readonly change: "hand over"; readonly slots: readonly SlotEpoch[]; readonly to: string }
-  /** Deletes the row of a node that has not renewed its lease since that beat, and whose lease is over. */
+  /**
+   * Deletes the row of a node that has not renewed its lease since that beat, and whose lease is over. It may have died
+   * of an alarm: those of its slots that are set and due become suspects.
+   */
   | { readonly change: "evict"; readonly node: string; readonly beat: number }
   /** Gives its slots away from now on, and takes no more. */
   | { readonly change: "drain" };
@@ -97,7 +100,7 @@ export interface OwnershipStore {
   /**
    * Makes a row for a node, with no slots.
    *
-   * @throws {@link StoreFailure}
+   * @throws {@link StoreFailure} of the kind `refused` if there is a node of that name
    */
   join(joining: Joining): Promise<JoinedStore>;
 }
@@ -120,7 +123,10 @@ export interface OpenOwnershipStore {
   beat(): Promise<Beat>;
   nodes(): Promise<readonly NodeRow[]>;
   slots(): Promise<readonly SlotRow[]>;
-  /** Makes a change; resolves once it is known to have been made, now or under the same number before. */
+  /**
+   * Makes a change; resolves once it is known to have been made, now or under the same number before. A change whose
+   * number leaves a gap is `lost`: whoever sends it does not know what was made.
+   */
   change(number: number, change: OwnershipChange): Promise<void>;
   /** Deletes the row of this node. Nothing happens if it is gone. */
   leave(): Promise<void>;

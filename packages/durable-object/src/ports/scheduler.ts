@@ -4,6 +4,7 @@
  *
  * It hears of every commit that changes alarms, so that it can wake up in time, and so that an alarm it
  * has read already, but that has not started, does not fire as it was. It delivers an alarm once at a time.
+ * It passes `schedulerSuite` of `durable-object/testing`.
  */
 
 import type { Address } from "../core/address.ts";
@@ -50,7 +51,7 @@ export interface Scheduler {
 
 /** A scheduler at work. */
 export interface RunningScheduler {
-  /** A commit has changed alarms. */
+  /** A commit has changed alarms. What was delivered of them is revoked before this returns, also after `stop`. */
   changed(alarms: AlarmsChanged): void;
   /** Delivers nothing more; resolves when what it began is over. */
   stop(): Promise<void>;

@@ -39,10 +39,13 @@ export interface Transport {
 export interface OpenTransport {
   /** Where other nodes reach this one; null if its name is enough. */
   readonly endpoint: string | null;
-  /** The longest message it carries, in bytes of UTF-8. */
+  /**
+   * The longest message it carries, in bytes of UTF-8. A message whose answer is longer was delivered: if the answer
+   * cannot be carried, there is none.
+   */
   readonly maxMessageBytes: number;
   /**
-   * Sends a message and resolves to its answer.
+   * Sends a message and resolves to its answer. After `close`, everybody is unreachable.
    *
    * @param timeoutMs - how long to wait for the answer
    * @throws {@link TransportFailure}

@@ -230,9 +230,11 @@ export class Committer {
   async #resolve({ pending }: Batch, commit: CommitBatch, first: unknown): Promise<CommitResult | StoreFailure | null> {
     let failure = first;
     for (let attempt = 0; ; attempt++) {
-      // Whatever is not known to have failed may have been applied.
-      if (failure instanceof StoreFailure && failure.kind !== "retry") {
-        return failure.kind === "lost" && attempt > 0 ? maybeApplied(failure) : failure;
+      // Whatever is not known to have failed may have been applied. That there is no room for a second copy says
+      // nothing about the first one, which may still be on its way.
+      const isInDoubt = attempt > 0;
+      if (failure instanceof StoreFailure && failure.kind !== "retry" && !(failure.kind === "full" && isInDoubt)) {
+        return failure.kind === "lost" && isInDoubt ? maybeApplied(failure) : failure;
       }
       if (!this.#isSending) return null;
       for (const each of pending) each.inDoubt = true;

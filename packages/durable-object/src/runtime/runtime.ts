@@ -75,7 +75,8 @@ export class Runtime implements AsyncDisposable {
   constructor(options: ResolvedOptions, node: string, opened: OpenObjectStore) {
     this.node = node;
     this.#options = options;
-    const store = watchStore(opened, (failure) => this.#storeLost(failure));
+    // Whatever is being committed then may have landed: only the committer knows better.
+    const store = watchStore(opened, (failure) => this.#storeLost(failure, true));
     this.#store = store;
     const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, maxStateBytes } = options;
     this.#types = new DefinitionTable(options.objects);
@@ -86,7 +87,7 @@ export class Runtime implements AsyncDisposable {
       store,
       environment,
       maxStateBytes,
-      onLost: (failure) => this.#storeLost(failure),
+      onLost: (failure) => this.#storeLost(failure, failure.maybeApplied),
     });
     const isDraining = (): boolean => this.#phase === "stopping";
     const host: ActivationHost = {
@@ -355,7 +356,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** The right to write is gone: nobody may be answered from memory any more. */
-  #storeLost(failure: StoreFailure): void {
+  #storeLost(failure: StoreFailure, maybeApplied: boolean): void {
     // A store that was closed says so in the same way.
     if (this.#phase === "stopped" || this.#phase === "lost") return;
     this.#phase = "lost";
@@ -369,7 +370,7 @@ export class Runtime implements AsyncDisposable {
       new DurableObjectError(failure.code, `${formatAddress(address)}: ${failure.message}`, {
         address,
         cause: failure,
-        outcome: failure.maybeApplied ? "unknown" : "not-applied",
+        outcome: maybeApplied ? "unknown" : "not-applied",
       });
     publishWarning({ warning: "store-lost", message: failure.message, cause: failure });
     void this.#scheduler.stop();

@@ -14,8 +14,13 @@ export const systemEnvironment: Environment = Object.freeze({
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms: number, callback: () => void, keepsAlive = false): Timer {
-    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), longestDelayMs));
-    if (!keepsAlive) timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (leftMs: number): void => {
+      const stepMs = Math.min(Math.max(leftMs, 0), longestDelayMs);
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs);
+      if (!keepsAlive) timer.unref();
+    };
+    wait(ms);
     return { cancel: () => clearTimeout(timer) };
   },
   at(timeMs: number, callback: () => void): Timer {

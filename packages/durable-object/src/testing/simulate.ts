@@ -93,7 +93,7 @@ export class SimulationFailure extends Error {
 
 const healthy: LineFaults = { late: 0, lostRequest: 0, lostAnswer: 0, twice: 0 };
 const unreliable: LineFaults = { late: 0.01, lostRequest: 0.004, lostAnswer: 0.008, twice: 0.005 };
-const fullness = 0.01;
+const fullness = 0.02;
 /** Several times what a healed world needs. */
 const mostEvents = 1_000_000;
 const restMs = 30_000;

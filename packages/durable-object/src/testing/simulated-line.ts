@@ -64,16 +64,21 @@ export class SimulatedLine {
           }),
         );
       };
+      // What was refused does not arrive again: a connection repeats nothing by itself, and who asks knows better.
+      const again = (): void => {
+        if (!world.chance(faults.twice)) return;
+        world.after(world.between(1, latestMs), () => void execute().catch(() => undefined));
+      };
       const arrive = (): void =>
         void execute().then(
-          (result) => answer(() => resolve(result)),
+          (result) => {
+            again();
+            answer(() => resolve(result));
+          },
           (error: unknown) => answer(() => reject(error instanceof Error ? error : new Error(messageOf(error)))),
         );
       if (lost) return;
       world.after(world.chance(faults.late) ? world.between(50, latestMs) : world.between(0.1, 2), arrive);
-      if (world.chance(faults.twice)) {
-        world.after(world.between(1, latestMs), () => void execute().catch(() => undefined));
-      }
     });
   }
 }

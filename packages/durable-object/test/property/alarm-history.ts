@@ -141,7 +141,7 @@ export class AlarmHistory {
         );
         break;
       case "deactivate":
-        await this.#until("a deactivation", this.#alive.deactivate(script.Diary, step.id));
+        await this.#until("a deactivation", endingOf(this.#alive.deactivate(script.Diary, step.id)));
         break;
       case "wait":
         await clock.advance(step.ms);
@@ -265,7 +265,9 @@ async function endingOf(call: Promise<unknown>): Promise<Ending> {
     return "ok";
   } catch (error) {
     if (!(error instanceof DurableObjectError)) throw error;
-    if (error.code === "STORE_FULL") return "full";
+    // The second is a call that saw what there was no room for.
+    if (error.code === "STORE_FULL" || (error.code === "COMMIT_FAILED" && error.outcome === "not-applied"))
+      return "full";
     if (error.code !== "CALL_TIMEOUT" && error.code !== "COMMIT_UNKNOWN") throw error;
     return error.outcome === "unknown" ? "unknown" : "given up";
   }

@@ -68,6 +68,21 @@ onEveryStore("an alarm that fails is tried again", (stores) => {
     expect(world.script.times(setMs)).toEqual([0, 1_500, 4_500, 14_500]);
   });
 
+  test("a wait begins when the handler has failed, however late that is", async () => {
+    const world = await AlarmWorld.create(stores);
+    const runtime = await world.start();
+    const setMs = world.clock.nowMs;
+    world.script.behave = async () => {
+      await world.clock.sleep("30s");
+      return broken();
+    };
+    await runtime.get(world.script.Diary, "a").plan("ring", "1s");
+    await world.clock.oversleep("1m");
+    await world.clock.advance("90s");
+    // Started a minute late and failed after half a minute; then after 2 s, and after 4 s.
+    expect(world.script.times(setMs)).toEqual([60_000, 92_000, 126_000]);
+  });
+
   test("as the alarm says, or the runtime", async () => {
     const world = await AlarmWorld.create(stores);
     const runtime = await world.start({ alarmRetry: { attempts: 3, backoff: "10s" } });

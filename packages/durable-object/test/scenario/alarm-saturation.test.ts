@@ -80,6 +80,18 @@ onEveryStore("an object with more alarms than time", (stores) => {
     expect(world.script.starts.at(-1)?.id).toBe("late");
   });
 
+  test("fires the next one while one rests that could not be stored", async () => {
+    const world = await AlarmWorld.create(stores);
+    const alarms = [dueAt("ring", world.clock.nowMs), dueAt("chime", world.clock.nowMs + 1)];
+    await world.seed([write(address("busy", "diary"), { state, alarms })]);
+    world.fullCommits = 1;
+    await world.start();
+    await world.clock.advance(500);
+    expect(world.script.names).toEqual(["ring", "chime"]);
+    await world.clock.advance("1s");
+    expect(world.script.names).toEqual(["ring", "chime", "ring"]);
+  });
+
   test("fires them also while its mailbox is full of calls", async () => {
     const world = await AlarmWorld.create(stores);
     let fired = 0;

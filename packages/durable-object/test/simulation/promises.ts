@@ -152,7 +152,10 @@ export async function simulatePromises({
     const entries = [1, 2, 3].map((index) => `${entry}.${index}`);
     const sent = client.ask(async (runtime) => {
       const log = runtime.get(Log, id);
-      return await Promise.allSettled(entries.map((each) => log.append(each)));
+      const appended = entries.map((each) => log.append(each));
+      // Tells others of what is not durable yet.
+      void log.tell().catch(() => undefined);
+      return await Promise.allSettled(appended);
     });
     const answer = async (index: number): Promise<number> => {
       const answered = (await sent)[index];

@@ -1,0 +1,51 @@
+// `durable-object/ports`: what adapters implement. For those who write one; applications do not need it.
+
+// Where objects are kept
+export { StoreFailure } from "./object-store.ts";
+export type {
+  AddressedAlarm,
+  AlarmChange,
+  AlarmSetting,
+  AlarmStatus,
+  CommitBatch,
+  CommitResult,
+  DeadAlarmsQuery,
+  DueAlarmsQuery,
+  ObjectListing,
+  ObjectListQuery,
+  ObjectStore,
+  ObjectWrite,
+  OpenObjectStore,
+  RecordedReply,
+  StoredAlarm,
+  StoredObject,
+  StoreFailureKind,
+  StoreOpening,
+} from "./object-store.ts";
+
+// Who may write what, where there are several nodes
+export { slotCount, slotOf } from "../core/slot.ts";
+export type {
+  Beat,
+  JoinedStore,
+  Joining,
+  NodeRow,
+  OpenOwnershipStore,
+  OwnershipChange,
+  OwnershipStore,
+  ProcessIdentity,
+  SlotEpoch,
+  SlotRow,
+} from "./ownership-store.ts";
+
+// How nodes reach each other
+export { TransportFailure } from "./transport.ts";
+export type { OpenTransport, Peer, Transport, TransportFailureKind, TransportOpening } from "./transport.ts";
+
+// When alarms are looked at
+export type { AlarmsChanged, Delivery, RunningScheduler, Scheduler, SchedulerHost } from "./scheduler.ts";
+
+// Words
+export type { Address } from "../core/address.ts";
+export type { Environment, Timer } from "../core/environment.ts";
+export type { ErrorCode } from "../core/errors.ts";
