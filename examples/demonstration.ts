@@ -1,6 +1,6 @@
 /**
  * The demonstration: clients write over HTTP, the server is killed in the middle, and every answer that was given
- * is compared with what is in the file.
+ * is compared with what is in the database.
  *
  * Each client increments a counter of its own, one write after the other. So the answer to its next write must be
  * the number of its answers so far plus one: a lower one means that a write got lost, a higher one that a write was
@@ -8,10 +8,10 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { readCounters } from "./shop-file.ts";
+import { readCounters } from "./shop-rows.ts";
 import { StartFailed, type ShopProcess } from "./shop-process.ts";
 
-/** Answers given, compared with counts in the file. */
+/** Answers given, compared with counts in the database. */
 export interface Comparison {
   readonly acknowledged: number;
   readonly found: number;
@@ -23,7 +23,7 @@ export interface Comparison {
 /** What happens, as it happens. */
 export interface Spectator {
   writing(clients: number): void;
-  /** The server is dead, and the file was read. */
+  /** The server is dead, and its database was read. */
   killed(pid: number | undefined, atOnce: Comparison): void;
   /** The server is back, and all clients got all their answers. */
   finished(restartMs: number, atEnd: Comparison): void;
@@ -76,17 +76,17 @@ class Client {
 /** Runs it on a shop that is up. The shop is up again afterwards. */
 export async function demonstrate(
   shop: ShopProcess,
-  file: string,
+  place: string,
   plan: Plan,
   spectator: Spectator,
 ): Promise<Comparison> {
   // The counters of an earlier demonstration go on where they are.
-  const before = readCounters(file);
+  const before = await readCounters(place);
   const clients = Array.from({ length: plan.clients }, (_, index) => {
     const counter = `demonstration-${index + 1}`;
     return new Client(counter, before.get(counter) ?? 0);
   });
-  const compareNow = (): Comparison => compare(clients, before, readCounters(file));
+  const compareNow = async (): Promise<Comparison> => compare(clients, before, await readCounters(place));
 
   spectator.writing(clients.length);
   const failure = new AbortController();
@@ -105,13 +105,13 @@ export async function demonstrate(
     await Promise.race([sleep(plan.beforeMs * (0.75 + Math.random() / 2)), writing]);
     const { pid } = shop;
     await shop.kill();
-    spectator.killed(pid, compareNow());
+    spectator.killed(pid, await compareNow());
 
     const restartMs = await shop.start();
     await Promise.race([sleep(plan.afterMs), writing]);
     isOver = true;
     await untilAnswered(shop, writing);
-    const atEnd = compareNow();
+    const atEnd = await compareNow();
     spectator.finished(restartMs, atEnd);
     return atEnd;
   } finally {

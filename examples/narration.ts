@@ -2,8 +2,8 @@
 
 import { styleText } from "node:util";
 import type { Comparison, Spectator } from "./demonstration.ts";
-import type { ShopSummary } from "./shop-file.ts";
 import type { ShopProcess } from "./shop-process.ts";
+import type { ShopSummary } from "./shop-rows.ts";
 
 const bold = (text: string): string => styleText("bold", text);
 const dim = (text: string): string => styleText("dim", text);
@@ -14,20 +14,16 @@ function say(...lines: string[]): void {
   console.log(lines.join("\n"));
 }
 
-export function introduce(): void {
-  say(
-    "",
-    bold("A small shop on durable objects"),
-    dim("Carts, stock, rate limits and counters, in one SQLite file."),
-    "",
-  );
+/** @param keptIn - what holds the data, in words */
+export function introduce(keptIn: string): void {
+  say("", bold("A small shop on durable objects"), dim(`Carts, stock, rate limits and counters, in ${keptIn}.`), "");
 }
 
-/** Where the shop is, and what an earlier start left in its file. */
-export function announce(shop: ShopProcess, wantedPort: number, file: string, found: ShopSummary): void {
+/** Where the shop is, and what an earlier start left there. */
+export function announce(shop: ShopProcess, wantedPort: number, place: string, found: ShopSummary): void {
   const taken = shop.port === wantedPort ? "" : dim(`   ${wantedPort} is taken`);
   say(`  page   ${styleText("cyan", shop.url)}${taken}`);
-  say(`  data   ${file}   ${dim(describe(found))}`, "");
+  say(`  data   ${place}   ${dim(describe(found))}`, "");
 }
 
 function describe({ counted, carts, orders }: ShopSummary): string {
@@ -47,7 +43,7 @@ export const narrate: Spectator = {
     say(`  ${clients} clients write; each waits for the answer before it writes again …`);
   },
   killed(pid, atOnce) {
-    say(`  ${styleText("red", "✗")} killed pid ${pid}; the file, read while no server runs:`, `    ${figures(atOnce)}`);
+    say(`  ${styleText("red", "✗")} killed pid ${pid}; read in SQL while no server runs:`, `    ${figures(atOnce)}`);
     if (atOnce.extra > 0)
       say(dim(`    ${some(atOnce.extra, "write")} reached the disk, but the kill came before the answer`));
   },
@@ -92,6 +88,6 @@ export function restarted(shop: ShopProcess, signal: string, ms: number, found: 
   say(`  ${signal}: started again in ${seconds(ms)} as pid ${shop.pid}; ${describe(found)}`);
 }
 
-export function bye(file: string): void {
-  say("", `Stopped. Everything is in ${file}.`);
+export function bye(place: string): void {
+  say("", `Stopped. Everything is in ${place}.`);
 }

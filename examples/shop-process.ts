@@ -19,14 +19,17 @@ export interface Exit {
 export class StartFailed extends Error {}
 
 export class ShopProcess {
-  readonly #file: string;
+  readonly #place: string;
   #port: number;
   #child: ChildProcess | null = null;
   #exited: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
 
-  /** @param port - the server takes the next free one if it is taken */
-  constructor(file: string, port: number) {
-    this.#file = file;
+  /**
+   * @param place - where it keeps its objects: see store.ts
+   * @param port - the server takes the next free one if it is taken
+   */
+  constructor(place: string, port: number) {
+    this.#place = place;
     this.#port = port;
   }
 
@@ -51,7 +54,7 @@ export class ShopProcess {
   async start(): Promise<number> {
     const started = performance.now();
     const child = fork(program, {
-      env: { ...process.env, PORT: String(this.#port), SHOP_FILE: this.#file },
+      env: { ...process.env, PORT: String(this.#port), SHOP_STORE: this.#place },
     });
     this.#child = child;
     this.#exited = new Promise((ended) => child.once("exit", (code, signal) => ended({ code, signal })));

@@ -1,15 +1,14 @@
 /**
- * The shop as a process: a runtime on one SQLite file, and an HTTP server in front of it.
+ * The shop as a process: a runtime, and an HTTP server in front of it.
  *
  * `npm start` runs it as a child that may be killed. Alone it runs too: `node shop/server.ts`.
- * Environment: PORT, and SHOP_FILE for the path of the database.
+ * Environment: PORT, and DATABASE_URL for PostgreSQL; without it a SQLite file. SHOP_STORE names either.
  */
 
 import { randomUUID } from "node:crypto";
 import { createServer, type Server, type ServerResponse } from "node:http";
-import { join } from "node:path";
 import { createRuntime, DurableObjectError, type Runtime } from "durable-object";
-import { sqlite } from "durable-object/sqlite";
+import { defaultPlace, storeAt } from "../store.ts";
 import { Cart } from "./cart.ts";
 import { Counter } from "./counter.ts";
 import { readCookie } from "./http.ts";
@@ -18,7 +17,7 @@ import { RateLimiter } from "./rate-limiter.ts";
 import { answer } from "./routes.ts";
 import { Stock } from "./stock.ts";
 
-const file = process.env["SHOP_FILE"] ?? join(import.meta.dirname, "../data/shop.db");
+const place = process.env["SHOP_STORE"] ?? defaultPlace;
 const wantedPort = Number(process.env["PORT"] ?? 3000);
 
 const runtime = await openRuntime();
@@ -26,7 +25,7 @@ const server = createServer((request, response) => {
   if (request.method === "GET" && request.url === "/") sendPage(response, readCookie(request, "visitor") === null);
   else void answer(runtime, request, response);
 });
-// The end: no new requests, then the runtime finishes what it has begun and closes the file.
+// The end: no new requests, then the runtime finishes what it has begun and closes the store.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop());
 // The process that started this one is gone: nobody would notice this one any more.
 process.once("disconnect", () => void stop());
@@ -46,11 +45,11 @@ async function openRuntime(): Promise<Runtime> {
   try {
     return await createRuntime({
       objects: [Cart, Counter, RateLimiter, Stock],
-      store: sqlite(file, { lockTimeout: "1s" }),
+      store: storeAt(place),
     });
   } catch (error) {
     if (!(error instanceof DurableObjectError)) throw error;
-    // For instance STORE_LOCKED: the message names the process that has the file.
+    // For instance STORE_LOCKED: the message names the process that has the store.
     console.error(`${error.code}: ${error.message}`);
     process.exit(1);
   }

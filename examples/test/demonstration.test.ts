@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test, type TestContext } from "vitest";
 import { demonstrate, type Comparison, type Spectator } from "../demonstration.ts";
-import { summarise } from "../shop-file.ts";
 import { ShopProcess, StartFailed, type Exit } from "../shop-process.ts";
+import { summarise } from "../shop-rows.ts";
 
 const plan = { clients: 8, beforeMs: 400, afterMs: 200 };
 // A range of ports for each test: they run side by side.
@@ -53,7 +53,7 @@ test.concurrent("everything acknowledged is found after a kill, once", async (co
   // A second one counts only what it wrote itself.
   const again = await demonstrate(shop, file, plan, spectator());
   expect(again).toMatchObject({ lost: 0, extra: 0 });
-  expect(summarise(file)).toMatchObject({ counters: plan.clients, counted: atEnd.found + again.found });
+  expect(await summarise(file)).toMatchObject({ counters: plan.clients, counted: atEnd.found + again.found });
 });
 
 test.concurrent("a loss would be noticed", async (context) => {

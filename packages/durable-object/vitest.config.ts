@@ -10,10 +10,13 @@ export default defineConfig({
   test: {
     environment: "node",
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/postgres-setup.ts"],
     pool: "forks",
     maxWorkers: "100%",
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // What is waited for comes when it comes: machines that run tests are slow.
+    expect: { poll: { timeout: 15_000 } },
     // Type tests: compiled, not run. Errors elsewhere are for `npm run check`.
     typecheck: {
       enabled: true,

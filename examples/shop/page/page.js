@@ -56,7 +56,7 @@ async function refresh() {
 function show({ pid, uptimeMs, stock, cart, limit, count }, acknowledgedBefore) {
   put("status", `<span class="good">●</span> process ${pid}, up ${Math.floor(uptimeMs / 1000)} s`);
   if (lastPid !== null && lastPid !== pid)
-    say(`Process ${lastPid} is dead; process ${pid} goes on with the same file.`);
+    say(`Process ${lastPid} is dead; process ${pid} goes on with the same data.`);
   lastPid = pid;
   showFigures(acknowledgedBefore, count, Math.max(0, acknowledgedBefore - count));
   put("limit", "<i class='full'></i>".repeat(limit.left) + "<i></i>".repeat(limit.of - limit.left));

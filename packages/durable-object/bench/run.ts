@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks, each in a process of its own: `npm run bench`.
  *
- *   npm run bench                        all of them, about three minutes
+ *   npm run bench                        all of them, about eight minutes
  *   npm run bench -- hot-object reads    these
  *   npm run bench -- --quick             a smoke run
  *   npm run bench -- --markdown          and print the tables for README and docs
@@ -30,6 +30,7 @@ const benchmarks = [
   "alarms",
   "alarm-delay",
   "alarm-wake-up",
+  "postgres",
 ];
 const results = join(import.meta.dirname, "results");
 const repository = join(import.meta.dirname, "..", "..", "..");

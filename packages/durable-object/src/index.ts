@@ -24,7 +24,7 @@ export type { Schema } from "./object/schema.ts";
 // What a handler returns
 export { fail, noreply, reply } from "./object/outcome.ts";
 export type { Fail, NoReply, Outcome, Reply } from "./object/outcome.ts";
-export { cancel, cancelAll, destroy, schedule } from "./object/effect.ts";
+export { cancel, cancelAll, destroy, schedule, sql } from "./object/effect.ts";
 export type {
   AlarmRetry,
   CancelAllEffect,
@@ -35,8 +35,10 @@ export type {
   RepeatOptions,
   ScheduleEffect,
   ScheduleOptions,
+  SqlEffect,
   When,
 } from "./object/effect.ts";
+export type { SqlValue } from "./core/sql-statement.ts";
 
 // Running them
 export { createRuntime, Runtime } from "./runtime/runtime.ts";

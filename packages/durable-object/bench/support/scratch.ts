@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { median } from "./measure.ts";
 
 /** Where results and scratch files go; ignored by git. */
-const resultsDirectory = join(import.meta.dirname, "..", "results");
+export const resultsDirectory = join(import.meta.dirname, "..", "results");
 
 mkdirSync(resultsDirectory, { recursive: true });
 const directory = mkdtempSync(join(resultsDirectory, "files-"));

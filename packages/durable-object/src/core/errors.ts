@@ -46,6 +46,7 @@ export const errorCodes = {
   STATE_TOO_NEW: { retryable: false, outcome: "not-applied" },
   // Becoming durable.
   COMMIT_FAILED: { retryable: true, outcome: "not-applied" },
+  SQL_FAILED: { retryable: false, outcome: "not-applied" },
   COMMIT_UNKNOWN: { retryable: false, outcome: "unknown" },
   STALE_REVISION: { retryable: true, outcome: "not-applied" },
   // Owning objects.

@@ -134,6 +134,11 @@ class OpenMemoryObjectStore implements OpenObjectStore {
         `Batch ${batch.number} was sent to a store whose last batch is ${lane.number}. Nothing of it was applied.`,
       );
     }
+    const withSql = batch.writes.findIndex(({ statements }) => statements.length > 0);
+    if (withSql >= 0) {
+      const message = "A memory store has no SQL: sql() needs a store of sqlite() or postgres().";
+      throw new StoreFailure("refused", "SQL_FAILED", message, { write: withSql });
+    }
     const stale: number[] = [];
     for (const [index, write] of batch.writes.entries()) {
       if (this.#tables.apply(write, batch.at) === "stale") stale.push(index);

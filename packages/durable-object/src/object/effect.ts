@@ -5,6 +5,7 @@
 
 import type { Duration } from "../core/duration.ts";
 import type { JsonValue } from "../core/json.ts";
+import type { SqlValue } from "../core/sql-statement.ts";
 
 /** When an alarm is due: after a delay, or at an instant. */
 export type When = Duration | Date;
@@ -68,12 +69,20 @@ export interface DestroyEffect {
   readonly effect: "destroy";
 }
 
+/** Executes a statement of your own SQL in the commit of the turn. */
+export interface SqlEffect {
+  readonly effect: "sql";
+  readonly text: string;
+  readonly params: readonly SqlValue[];
+}
+
 /** What a turn does besides changing its state. `Name` are the alarms it names. */
 export type Effect<Name extends string = string> =
   | ScheduleEffect<Name>
   | CancelEffect<Name>
   | CancelAllEffect
-  | DestroyEffect;
+  | DestroyEffect
+  | SqlEffect;
 
 /**
  * Sets an alarm of this object. An alarm of the same name is replaced.
@@ -126,4 +135,28 @@ export function cancelAll(): CancelAllEffect {
  */
 export function destroy(): DestroyEffect {
   return { effect: "destroy" };
+}
+
+/**
+ * Executes a statement of your own SQL in the commit of this turn: in the same transaction as the state, on
+ * your tables in the same database. Several are executed in their order. If one fails, the call is rejected
+ * with `SQL_FAILED`, and nothing of the turn is kept; no other call fails with it. What a statement
+ * returns is dropped.
+ *
+ * For `sqlite()` and `postgres()`; `memory()` has no SQL and rejects the call.
+ *
+ * A turn with SQL has a commit to itself on its object: it waits for what came before, and what comes after
+ * waits for it. Other objects share that commit.
+ *
+ * @param text - one statement: `INSERT`, `UPDATE`, `DELETE`, `SELECT`, … in the dialect of the database, with
+ *   placeholders `$1`, `$2`, … (SQLite also takes `?`)
+ * @param params - the values of the placeholders, in their order: texts, finite numbers, bigints, booleans,
+ *   null, `Uint8Array`
+ * @example
+ * ```ts
+ * return reply(id, { ...state, ordered: true }, sql("INSERT INTO orders (id, total) VALUES ($1, $2)", [id, total]));
+ * ```
+ */
+export function sql(text: string, params: readonly SqlValue[] = []): SqlEffect {
+  return { effect: "sql", text, params };
 }

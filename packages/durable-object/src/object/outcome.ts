@@ -76,7 +76,7 @@ export function readOutcome(returned: unknown): AnyOutcome | null {
  *
  * @param result - any value that survives JSON, or `undefined`
  * @param next - the whole next state; pass `state` itself to leave it as it is
- * @param effects - `schedule`, `cancel`, `cancelAll`, `destroy`
+ * @param effects - `schedule`, `cancel`, `cancelAll`, `destroy`, `sql`
  */
 export function reply<Result>(result: Result): Reply<Result, never>;
 export function reply<Result, State, const Name extends string = never>(
@@ -100,7 +100,7 @@ export function reply(...given: readonly unknown[]): unknown {
  * The caller gets `undefined`, after the commit if there is a next state or an effect.
  *
  * @param next - the whole next state; pass `state` itself to leave it as it is
- * @param effects - `schedule`, `cancel`, `cancelAll`, `destroy`
+ * @param effects - `schedule`, `cancel`, `cancelAll`, `destroy`, `sql`
  */
 export function noreply(): NoReply<never>;
 export function noreply<State, const Name extends string = never>(

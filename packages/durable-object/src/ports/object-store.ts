@@ -9,7 +9,7 @@
  *
  * Within a batch every object stands for itself: one whose `baseRevision` is not the stored revision is
  * reported as stale and left alone, and the others are applied. All parts of one object's write (state,
- * alarms, replies) are applied, or none.
+ * alarms, replies, SQL of the application) are applied, or none.
  *
  * An adapter is dumb: no cache, no retry, no telemetry. It passes `objectStoreSuite` of
  * `durable-object/testing`.
@@ -18,6 +18,7 @@
 import type { Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
 import type { ErrorCode } from "../core/errors.ts";
+import type { SqlStatement } from "../core/sql-statement.ts";
 
 /** An object as it is stored. */
 export interface StoredObject {
@@ -90,6 +91,12 @@ export interface ObjectWrite {
   readonly alarms: readonly AlarmChange[];
   /** At most one for each key; a key that is recorded already stays as it is, unless it has expired. */
   readonly replies: readonly RecordedReply[];
+  /**
+   * The application's own SQL, executed in this order in the transaction of the batch, once it is clear that
+   * this write is not stale; what the statements return is dropped. They are in the dialect of the database.
+   * One that fails refuses the batch with the code `SQL_FAILED`. A store without SQL refuses any.
+   */
+  readonly statements: readonly SqlStatement[];
 }
 
 /** Writes of distinct objects that become durable together. */
@@ -248,17 +255,20 @@ export class StoreFailure extends Error {
   readonly code: ErrorCode;
   /** With `lost`: whether the batch that met the failure may have been applied. */
   readonly maybeApplied: boolean;
+  /** With `refused`: the index of the write at fault, if that is known; the writes before it are not at fault. */
+  readonly write: number | null;
 
   constructor(
     kind: StoreFailureKind,
     code: ErrorCode,
     message: string,
-    details: { readonly cause?: unknown; readonly maybeApplied?: boolean } = {},
+    details: { readonly cause?: unknown; readonly maybeApplied?: boolean; readonly write?: number | null } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "StoreFailure";
     this.kind = kind;
     this.code = code;
     this.maybeApplied = details.maybeApplied ?? false;
+    this.write = details.write ?? null;
   }
 }

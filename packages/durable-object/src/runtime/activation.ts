@@ -44,7 +44,7 @@ import { PendingWrite, type WriteOwner } from "./pending-write.ts";
 import { RecordedReplies, recordReply } from "./recorded-replies.ts";
 import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
-import { isCancellation, type TurnEffect } from "./turn-effect.ts";
+import { isVain, type TurnEffect } from "./turn-effect.ts";
 
 /** What an activation needs of its node. */
 export interface ActivationHost {
@@ -234,7 +234,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     if (this.#running !== null || this.#phase !== "active" || call.lookingUp !== null) return false;
     if (this.state.newestWrite === null) return true;
     // Every commit that could have changed an alarm must be known before the alarm may fire.
-    return call.firing === null && call.operation.pace === "sync" && this.state.inFlight?.inDoubt !== true;
+    return call.firing === null && call.operation.pace === "sync" && this.state.takesTurns;
   }
 
   /** Goes on after something ended: with the calls that wait, as far as they can start, or by leaving. */
@@ -333,7 +333,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     const { exists } = this.state;
     const destroys = effects.some(({ change }) => change === "destroy");
     // Where nothing is stored there is nothing to delete and no alarm to call off.
-    if (!exists && (destroys || (!stateChanged && effects.every(isCancellation)))) return null;
+    if (!exists && isVain(effects, stateChanged)) return null;
     // While it is activating no turn starts anyway.
     if (destroys && this.#phase === "active") this.#enter("deactivating");
     let write = this.state.gathering;

@@ -3,8 +3,8 @@
  *
  * Writes gather while a commit is in flight and leave together in the next one. Batches are numbered, and
  * one is in flight at a time. A batch whose fate is unknown is sent again, the same under the same number,
- * until it is known: the store applies it once. A batch that the store refuses is split until the write at
- * fault is alone. A reply is released only by `committed`: the output gate.
+ * until it is known: the store applies it once. A batch that the store refuses is split: around the write at
+ * fault, if the store names it, else until it is alone. A reply is released only by `committed`: the output gate.
  */
 
 import { formatAddress } from "../core/address.ts";
@@ -191,12 +191,22 @@ export class Committer {
       this.#phase = "closed";
       this.#options.onLost(outcome);
     } else if (outcome.kind === "refused" && batch.writes.length > 1) {
-      const middle = batch.writes.length >> 1;
-      await this.#sendPart(batch, 0, middle);
-      if (this.#isSending) await this.#sendPart(batch, middle, batch.writes.length);
+      await this.#split(batch, outcome);
     } else {
       for (const each of batch.pending) each.owner.rejected(each, commitError(each, outcome));
     }
+  }
+
+  /** Leaves out the write at fault, if the store has named it, and sends the rest in two parts. */
+  async #split(batch: Batch, failure: StoreFailure): Promise<void> {
+    const { length } = batch.writes;
+    const named = failure.write ?? -1;
+    const culprit = batch.pending[named];
+    const middle = culprit === undefined ? length >> 1 : named;
+    culprit?.owner.rejected(culprit, commitError(culprit, failure));
+    if (middle > 0 && this.#isSending) await this.#sendPart(batch, 0, middle);
+    const rest = culprit === undefined ? middle : middle + 1;
+    if (rest < length && this.#isSending) await this.#sendPart(batch, rest, length);
   }
 
   /** Sends a part of a batch that was refused as a whole. */
@@ -248,6 +258,11 @@ function maybeApplied({ kind, code, message, cause }: StoreFailure): StoreFailur
 
 function commitError(pending: PendingWrite, failure: StoreFailure): DurableObjectError {
   const { address } = pending.owner;
+  if (failure.code === "SQL_FAILED") {
+    const message = `${formatAddress(address)}: the SQL of the turn failed, and nothing of the turn was kept: ${failure.message}`;
+    // The error of the database itself: that is what an application asks for its codes.
+    return new DurableObjectError("SQL_FAILED", message, { address, cause: failure.cause ?? failure });
+  }
   const code = failure.kind === "full" ? failure.code : "COMMIT_FAILED";
   return new DurableObjectError(
     code,

@@ -56,6 +56,11 @@ export class ObjectState {
     return this.#gathering ?? this.#inFlight;
   }
 
+  /** Whether a turn may run on a state that is not durable yet: nothing is in doubt, or a turn's alone. */
+  get takesTurns(): boolean {
+    return this.#inFlight?.inDoubt !== true && this.newestWrite?.hasStatements !== true;
+  }
+
   get durable(): AdmittedState {
     if (this.#durable === null) throw new Error(`${formatAddress(this.#address)} has no state in memory`);
     return this.#durable;

@@ -2,13 +2,15 @@
  * What one object has to write: the turns since its last commit, as one row.
  *
  * Several turns fold into one write: the newest state, the net changes to alarms, and the replies to
- * record. Every call that saw this state, also one that changed nothing, waits here for its reply. A write
+ * record. A turn with SQL of the application is the only one in its write, so that a statement that fails
+ * is a failure of that turn alone. Every call that saw this state, also one that changed nothing, waits here for its reply. A write
  * is gathering (turns may still join), then in flight, then settled: either all of it is durable and the
  * calls are released, or none of it is and they are rejected.
  */
 
 import type { Address } from "../core/address.ts";
 import type { DurableObjectError } from "../core/errors.ts";
+import type { SqlStatement } from "../core/sql-statement.ts";
 import type { AdmittedState } from "../object/state-codec.ts";
 import type { AlarmChange, ObjectWrite, RecordedReply } from "../ports/object-store.ts";
 import type { AlarmsChanged } from "../ports/scheduler.ts";
@@ -17,6 +19,7 @@ import type { TurnEffect } from "./turn-effect.ts";
 
 const noReplies: readonly RecordedReply[] = Object.freeze([]);
 const noAlarms: readonly AlarmChange[] = Object.freeze([]);
+const noStatements: readonly SqlStatement[] = Object.freeze([]);
 
 /** The object a write belongs to, as far as a write and the committer know it. */
 export interface WriteOwner {
@@ -46,6 +49,7 @@ export class PendingWrite {
   #cancelAll = false;
   #alarms: Map<string, AlarmChange> | null = null;
   #replies: RecordedReply[] | null = null;
+  #statements: SqlStatement[] | null = null;
   readonly #calls: Call[] = [];
   #onlookers: Call[] | null = null;
   /** Null until its fate is known. */
@@ -59,6 +63,11 @@ export class PendingWrite {
 
   get destroyed(): boolean {
     return this.#destroyed;
+  }
+
+  /** Whether a turn has SQL of the application in it: then no other turn may join. */
+  get hasStatements(): boolean {
+    return this.#statements !== null;
   }
 
   /**
@@ -85,6 +94,9 @@ export class PendingWrite {
           break;
         case "destroy":
           this.#destroyed = true;
+          break;
+        case "sql":
+          (this.#statements ??= []).push(effect.statement);
           break;
         default:
           (this.#alarms ??= new Map()).set(effect.name, effect);
@@ -123,6 +135,7 @@ export class PendingWrite {
       cancelAllAlarms: this.#cancelAll,
       alarms: this.#alarms === null ? noAlarms : [...this.#alarms.values()],
       replies: this.#replies ?? noReplies,
+      statements: this.#statements ?? noStatements,
     };
   }
 

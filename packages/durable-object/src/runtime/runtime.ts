@@ -401,7 +401,7 @@ export class Runtime implements AsyncDisposable {
 /** Whether a commit failed for what was in it, and would fail again. */
 function isOwnFault(error: unknown): error is DurableObjectError {
   if (!(error instanceof DurableObjectError) || error.retryable) return false;
-  return ["STATE_TOO_LARGE", "INVALID_STATE", "COMMIT_FAILED"].includes(error.code);
+  return ["STATE_TOO_LARGE", "INVALID_STATE", "COMMIT_FAILED", "SQL_FAILED"].includes(error.code);
 }
 
 function stopped(address: Address): DurableObjectError {

@@ -4,8 +4,9 @@ import { parseDuration } from "../core/duration.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { copyJson } from "../core/json.ts";
 import { preview } from "../core/preview.ts";
+import { checkStatement, WrongStatement, type SqlStatement } from "../core/sql-statement.ts";
 import { nextOccurrence, ruleOf, WrongRule, type AlarmRule } from "../alarms/alarm-rule.ts";
-import type { Effect, ScheduleEffect } from "../object/effect.ts";
+import type { Effect, ScheduleEffect, SqlEffect } from "../object/effect.ts";
 import type { AlarmChange } from "../ports/object-store.ts";
 
 /** An effect of the library's own operations: a dead alarm is tried again. */
@@ -15,7 +16,16 @@ export interface RedriveEffect {
 }
 
 /** An effect, checked and with its time worked out. */
-export type TurnEffect = AlarmChange | { readonly change: "cancelAll" } | { readonly change: "destroy" };
+export type TurnEffect =
+  | AlarmChange
+  | { readonly change: "cancelAll" }
+  | { readonly change: "destroy" }
+  | { readonly change: "sql"; readonly statement: SqlStatement };
+
+/** Whether an effect is a statement of the application's own SQL. */
+export function isStatement({ change }: TurnEffect): boolean {
+  return change === "sql";
+}
 
 /** Why an effect cannot be. */
 export class WrongEffect {
@@ -52,10 +62,12 @@ export function checkEffect(
       return { change: "cancelAll" };
     case "destroy":
       return { change: "destroy" };
+    case "sql":
+      return { change: "sql", statement: checkSql(effect) };
     default:
       throw new WrongEffect(
         "INVALID_OUTCOME",
-        `returned an effect that is none: ${preview(effect)}. Effects are schedule(), cancel(), cancelAll() and destroy()`,
+        `returned an effect that is none: ${preview(effect)}. Effects are schedule(), cancel(), cancelAll(), destroy() and sql()`,
       );
   }
 }
@@ -102,6 +114,15 @@ function dueTime(when: unknown, nowMs: number): number | null {
   return delayMs === null ? null : Math.ceil(nowMs + delayMs);
 }
 
+function checkSql({ text, params }: SqlEffect): SqlStatement {
+  try {
+    return checkStatement(text, params);
+  } catch (error) {
+    if (!(error instanceof WrongStatement)) throw error;
+    throw new WrongEffect("INVALID_OUTCOME", `returned sql() with a statement that cannot be: ${error.problem}`);
+  }
+}
+
 function checkText(name: unknown): string {
   if (typeof name === "string") return name;
   throw new WrongEffect("INVALID_OUTCOME", `names an alarm by ${preview(name)}, which is no text`);
@@ -116,7 +137,9 @@ function checkName(name: string, alarmNames: ReadonlyMap<string, unknown>): stri
   );
 }
 
-/** Whether an effect only calls alarms off: where there are none, it changes nothing. */
-export function isCancellation({ change }: TurnEffect): boolean {
-  return change === "cancel" || change === "cancelAll";
+/** Whether a turn changes nothing where nothing is stored: it deletes, or only calls alarms off. */
+export function isVain(effects: readonly TurnEffect[], stateChanged: boolean): boolean {
+  if (effects.some(isStatement)) return false;
+  if (effects.some(({ change }) => change === "destroy")) return true;
+  return !stateChanged && effects.every(({ change }) => change === "cancel" || change === "cancelAll");
 }

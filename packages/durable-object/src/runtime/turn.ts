@@ -24,7 +24,7 @@ import type { Firing } from "../alarms/firing.ts";
 import type { ChainLink } from "./call-chain.ts";
 import type { ObjectType, Operation, OperationContext } from "./operation.ts";
 import type { PendingWrite } from "./pending-write.ts";
-import { checkEffect, WrongEffect, type TurnEffect } from "./turn-effect.ts";
+import { checkEffect, isStatement, WrongEffect, type TurnEffect } from "./turn-effect.ts";
 
 /** The object a turn runs on, as far as a turn knows it. */
 export interface TurnObject {
@@ -243,9 +243,9 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
     }
   }
 
-  #conclude(returned: unknown): Conclusion {
+  #conclude(returned: unknown): Conclusion | Promise<Conclusion> {
     try {
-      return this.#read(returned);
+      return this.#alone(this.#read(returned));
     } catch (thrown) {
       if (thrown instanceof WrongEffect) {
         // What the library's own operations return is what their caller has passed.
@@ -278,6 +278,21 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
     const effects =
       outcome.effects.length === 0 ? noEffects : outcome.effects.map((effect) => this.#checkedEffect(effect));
     return { ok: true, value, head, effects };
+  }
+
+  /**
+   * A turn with SQL is not over before what it ran on is durable: so its write begins with it, and a
+   * statement that fails takes nothing with it that was before.
+   */
+  #alone(conclusion: Conclusion): Conclusion | Promise<Conclusion> {
+    const { basis } = this;
+    if (basis === null || !conclusion.ok || !conclusion.effects.some(isStatement)) return conclusion;
+    return new Promise((resolve) => {
+      basis.whenDurable(
+        () => resolve(conclusion),
+        (error) => resolve({ ok: false, error }),
+      );
+    });
   }
 
   #nextState(outcome: AnyOutcome): AdmittedState {

@@ -7,6 +7,8 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../core/errors.ts";
+import { describeStatement, type SqlStatement } from "../core/sql-statement.ts";
 import type { Address } from "../core/address.ts";
 import type {
   AddressedAlarm,
@@ -23,9 +25,10 @@ import type {
   StoredObject,
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import { ApplicationSql } from "./sqlite-application-sql.ts";
 import { configureConnection, configureJournal, openDatabase } from "./sqlite-database.ts";
 import type { SqlitePhase } from "./sqlite-failure.ts";
-import { storeFailure } from "./sqlite-failure.ts";
+import { isStatementFault, storeFailure } from "./sqlite-failure.ts";
 import { checkVersion, migrate } from "./sqlite-migrations.ts";
 import { beginEpoch, type SqliteOwner } from "./sqlite-owner.ts";
 import type { PreparedStatements } from "./sqlite-statements.ts";
@@ -51,6 +54,7 @@ export class SqliteConnection {
   readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements: PreparedStatements;
+  readonly #applicationSql: ApplicationSql;
   readonly #epoch: number;
   /** Why nothing works any more; null while it does. */
   #failure: StoreFailure | null = null;
@@ -59,6 +63,7 @@ export class SqliteConnection {
     this.#path = path;
     this.#database = database;
     this.#statements = prepareStatements(database);
+    this.#applicationSql = new ApplicationSql(database);
     this.#epoch = epoch;
   }
 
@@ -106,7 +111,9 @@ export class SqliteConnection {
 
       let stale: number[] | null = null;
       for (let index = 0; index < writes.length; index++) {
-        if (!this.#apply(writes[index] as ObjectWrite, at)) (stale ??= []).push(index);
+        const write = writes[index] as ObjectWrite;
+        if (!this.#apply(write, at)) (stale ??= []).push(index);
+        else if (write.statements.length > 0) this.#executeAll(write.statements, index);
       }
       if (stale === null) return nothingStale;
       this.#statements.recordStale.run(JSON.stringify(stale));
@@ -236,6 +243,19 @@ export class SqliteConnection {
       sql.recordReply.run(tenant, type, id, key, fingerprint, result, expiresAt, at);
     }
     return true;
+  }
+
+  /** @param write - whose they are, as an index of the batch */
+  #executeAll(statements: readonly SqlStatement[], write: number): void {
+    for (const [index, statement] of statements.entries()) {
+      try {
+        this.#applicationSql.execute(statement);
+      } catch (cause) {
+        if (!isStatementFault(cause)) throw cause;
+        const message = `${messageOf(cause)} (${describeStatement(statements, index)})`;
+        throw new StoreFailure("refused", "SQL_FAILED", message, { cause, write });
+      }
+    }
   }
 
   #changeAlarm({ tenant, type, id }: Address, alarm: AlarmChange, revision: number): void {

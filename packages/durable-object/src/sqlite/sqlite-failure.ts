@@ -27,6 +27,11 @@ const sqliteNotADatabase = 26;
 /** Extended: the shared memory beside the file could not grow, which a full disk does to it. */
 const sqliteIoErrorShmSize = 4874;
 
+/** Extended: a foreign key, which only tables of the application have; at the end of a transaction, too. */
+const sqliteForeignKey = 787;
+/** Extended: the content of a virtual table is damaged, not the file. */
+const sqliteVirtualTableCorrupt = 267;
+
 /** SQLite's extended result code of an error of `node:sqlite`; 0 for any other error. */
 function sqliteCode(error: unknown): number {
   const code = (error as { readonly errcode?: unknown } | null | undefined)?.errcode;
@@ -45,6 +50,7 @@ export function storeFailure(error: unknown, phase: SqlitePhase, path: string): 
   const details = { cause: error };
   const why = messageOf(error);
   const code = sqliteCode(error);
+  if (code === sqliteForeignKey) return new StoreFailure("refused", "SQL_FAILED", why, details);
   switch (code === sqliteIoErrorShmSize ? sqliteFull : code & 0xff) {
     case sqliteBusy:
     case sqliteLocked:
@@ -73,6 +79,42 @@ export function storeFailure(error: unknown, phase: SqlitePhase, path: string): 
     default:
       return otherFailure(path, why, error, phase);
   }
+}
+
+/** Failures that are the file's or the disk's, whichever statement meets them. */
+const fileFailures: ReadonlySet<number> = new Set([
+  sqliteBusy,
+  sqliteReadOnly,
+  sqliteIoError,
+  sqliteCorrupt,
+  sqliteFull,
+  sqliteCannotOpen,
+  sqliteNotADatabase,
+]);
+
+/** Whether a statement of the application failed for what it is, and not because the file cannot be written. */
+export function isStatementFault(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === sqliteVirtualTableCorrupt || !fileFailures.has(code & 0xff);
+}
+
+/** An error on its way between threads, where only its class and message would be kept. */
+export interface FlatError {
+  readonly message: string;
+  readonly code: unknown;
+  readonly errcode: unknown;
+  readonly errstr: unknown;
+}
+
+/** The parts of an error of SQLite. */
+export function flattenError(error: unknown): FlatError {
+  const { code, errcode, errstr } = (error ?? {}) as Partial<FlatError>;
+  return { message: messageOf(error), code, errcode, errstr };
+}
+
+/** The error again. */
+export function reviveError({ message, ...parts }: FlatError): Error {
+  return Object.assign(new Error(message), parts);
 }
 
 function corrupt(path: string, why: string, cause: unknown, phase: SqlitePhase): StoreFailure {

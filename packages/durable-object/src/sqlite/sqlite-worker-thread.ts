@@ -4,11 +4,10 @@
  */
 
 import { parentPort } from "node:worker_threads";
-import { messageOf } from "../core/errors.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import type { SqliteConnectionSettings } from "./sqlite-connection.ts";
-import { storeFailure } from "./sqlite-failure.ts";
+import { flattenError, storeFailure, type FlatError } from "./sqlite-failure.ts";
 
 /** A call: the opening, or one of the connection's methods. */
 export interface SqliteWorkerCall {
@@ -19,7 +18,11 @@ export interface SqliteWorkerCall {
 /** What became of a call. Errors lose their class on the way, so a failure travels as its parts. */
 export type SqliteWorkerAnswer =
   | { readonly failure: null; readonly value: unknown }
-  | { readonly failure: Pick<StoreFailure, "kind" | "code" | "message" | "maybeApplied" | "cause"> };
+  | {
+      readonly failure: Pick<StoreFailure, "kind" | "code" | "message" | "maybeApplied" | "write"> & {
+        readonly cause: FlatError;
+      };
+    };
 
 let connection: SqliteConnection | null = null;
 
@@ -37,8 +40,8 @@ parentPort?.on("message", (call: SqliteWorkerCall) => {
   try {
     answer = { failure: null, value: make(call) };
   } catch (error) {
-    const { kind, code, message, maybeApplied, cause } = storeFailure(error, "write", "the file");
-    answer = { failure: { kind, code, message, maybeApplied, cause: messageOf(cause) } };
+    const { kind, code, message, maybeApplied, write, cause } = storeFailure(error, "write", "the file");
+    answer = { failure: { kind, code, message, maybeApplied, write, cause: flattenError(cause) } };
   }
   parentPort?.postMessage(answer);
 });

@@ -22,6 +22,7 @@ import type {
   StoredObject,
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import { reviveError } from "./sqlite-failure.ts";
 import type { SqliteConnectionSettings, Sweep } from "./sqlite-connection.ts";
 import type { SqliteWorkerAnswer, SqliteWorkerCall } from "./sqlite-worker-thread.ts";
 
@@ -137,8 +138,9 @@ export class SqliteWorker {
       pending?.resolve(answer.value);
       return;
     }
-    const { kind, code, message, maybeApplied, cause } = answer.failure;
-    pending?.reject(new StoreFailure(kind, code, message, { maybeApplied, cause }));
+    const { kind, code, message, maybeApplied, write, cause } = answer.failure;
+    const details = { maybeApplied, write, cause: reviveError(cause) };
+    pending?.reject(new StoreFailure(kind, code, message, details));
   }
 
   #die(reason: string): void {

@@ -24,6 +24,11 @@ export interface ObjectStoreSubject {
   reopen?(): ObjectStore;
   /** Takes the right to write away from whoever has it, as another owner would; absent if impossible. */
   takeOver?(): Promise<void>;
+  /**
+   * The database of the store, for its cases of the application's own SQL: executes one statement on a
+   * connection of its own, and returns the rows. Absent if the store has no SQL.
+   */
+  query?(text: string): Promise<readonly object[]>;
   /** Removes everything. The store was closed before. */
   dispose(): Promise<void>;
 }
@@ -50,6 +55,7 @@ export function write(id: string | Address, parts: Partial<ObjectWrite> = {}): O
     cancelAllAlarms: false,
     alarms: [],
     replies: [],
+    statements: [],
     ...parts,
   };
 }

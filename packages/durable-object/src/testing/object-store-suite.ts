@@ -15,6 +15,7 @@ import { dueAlarmCases } from "./object-store-due-alarms.ts";
 import { listingCases } from "./object-store-listing.ts";
 import { ownershipCases } from "./object-store-ownership.ts";
 import { replyCases } from "./object-store-replies.ts";
+import { statementCases } from "./object-store-statements.ts";
 import { textCases } from "./object-store-texts.ts";
 
 export type { ObjectStoreSubject };
@@ -77,4 +78,5 @@ const cases: readonly ObjectStoreCase[] = [
   ...deletionCases,
   ...listingCases,
   ...textCases,
+  ...statementCases,
 ];

@@ -1,8 +1,5 @@
-/** Random histories: SQLite answers everything as the reference model in memory does. */
+/** Random histories: every store answers everything as the reference model in memory does. */
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Arbitrary } from "fast-check";
 import { array, assert, asyncProperty, boolean, constant, constantFrom, integer, option, record } from "fast-check";
 import { expect, test } from "vitest";
@@ -15,9 +12,9 @@ import type {
   ObjectWrite,
   OpenObjectStore,
 } from "../../src/ports/object-store.ts";
-import { sqlite } from "../../src/sqlite/index.ts";
 import { address } from "../../src/testing/object-store-case.ts";
 import { realEnvironment } from "../../src/testing/real-environment.ts";
+import { stores as kinds } from "../support/stores.ts";
 
 const ids = ["a", "b", "\u{1F600}"] as const;
 const keys = ["k", "l"] as const;
@@ -83,6 +80,7 @@ function objectWrite(id: string, revision: number, { behind, alarms, replies, ..
     state: parts.deleted ? null : parts.state,
     alarms: uniqueBy(alarms, ({ name }) => name).map(alarmChange),
     replies: uniqueBy(replies, ({ key }) => key).map((reply) => ({ ...reply, fingerprint: `f${reply.expiresAt}` })),
+    statements: [],
   };
 }
 
@@ -112,55 +110,51 @@ async function view(store: OpenObjectStore): Promise<unknown> {
   };
 }
 
-test("random histories look the same in memory and in SQLite", { timeout: 30_000 }, async () => {
-  const directory = await mkdtemp(join(tmpdir(), "durable-object-"));
+const others = kinds.filter(({ name }) => name !== "memory");
+
+test.each(others)("random histories look the same in memory and in $name", { timeout: 60_000 }, async (kind) => {
   const environment = realEnvironment();
   const open = (store: ObjectStore) => store.open({ environment, node: "tester" });
-  let run = 0;
-  try {
-    await assert(
-      asyncProperty(array(step, { maxLength: 25 }), async (steps) => {
-        const model = memory();
-        const path = join(directory, `${run++}.db`);
-        let stores = [await open(model), await open(sqlite(path, { synchronous: "normal" }))] as const;
-        let last: CommitBatch | null = null;
-        /** Does the same to both, and expects the same answer. */
-        const both = async (act: (store: OpenObjectStore) => Promise<unknown>): Promise<void> => {
-          const [expected, actual] = await Promise.all(stores.map((store) => act(store)));
-          expect(actual).toEqual(expected);
-        };
-        for (const { what, at, writes, limit } of steps) {
-          if (what === "commit") {
-            const [first] = stores;
-            const stored = await first.load(ids.map((id) => address(id)));
-            const batch: CommitBatch = {
-              number: first.lastNumber + 1,
-              at,
-              writes: writes.flatMap((write, index) =>
-                write === null ? [] : [objectWrite(ids[index] ?? "", stored[index]?.revision ?? 0, write)],
-              ),
-            };
-            last = batch;
-            await both((store) => store.commit(batch));
-          } else if (what === "sendAgain" && last !== null) {
-            const batch = last;
-            await both((store) => store.commit(batch));
-          } else if (what === "sweep") {
-            // Which ones a limit leaves is not said; so everything goes, in several rounds.
-            for (let round = 0; round < 10; round++)
-              await both((store) => store.sweep({ now: at, tombstonesBefore: at, limit }));
-          } else if (what === "reopen") {
-            for (const store of stores) await store.close();
-            stores = [await open(model), await open(sqlite(path, { synchronous: "normal" }))];
-            last = null;
-          }
-          await both(view);
+  await assert(
+    asyncProperty(array(step, { maxLength: 25 }), async (steps) => {
+      const model = memory();
+      const disk = await kind.create();
+      let stores = [await open(model), await open(disk.open())] as const;
+      let last: CommitBatch | null = null;
+      /** Does the same to both, and expects the same answer. */
+      const both = async (act: (store: OpenObjectStore) => Promise<unknown>): Promise<void> => {
+        const [expected, actual] = await Promise.all(stores.map((store) => act(store)));
+        expect(actual).toEqual(expected);
+      };
+      for (const { what, at, writes, limit } of steps) {
+        if (what === "commit") {
+          const [first] = stores;
+          const stored = await first.load(ids.map((id) => address(id)));
+          const batch: CommitBatch = {
+            number: first.lastNumber + 1,
+            at,
+            writes: writes.flatMap((write, index) =>
+              write === null ? [] : [objectWrite(ids[index] ?? "", stored[index]?.revision ?? 0, write)],
+            ),
+          };
+          last = batch;
+          await both((store) => store.commit(batch));
+        } else if (what === "sendAgain" && last !== null) {
+          const batch = last;
+          await both((store) => store.commit(batch));
+        } else if (what === "sweep") {
+          // Which ones a limit leaves is not said; so everything goes, in several rounds.
+          for (let round = 0; round < 10; round++)
+            await both((store) => store.sweep({ now: at, tombstonesBefore: at, limit }));
+        } else if (what === "reopen") {
+          for (const store of stores) await store.close();
+          stores = [await open(model), await open(disk.open())];
+          last = null;
         }
-        for (const store of stores) await store.close();
-      }),
-      { numRuns: 150 },
-    );
-  } finally {
-    await rm(directory, { recursive: true });
-  }
+        await both(view);
+      }
+      for (const store of stores) await store.close();
+    }),
+    { numRuns: kind.name === "sqlite" ? 150 : 60 },
+  );
 });

@@ -41,6 +41,14 @@ async function sqliteSubject(options: SqliteOptions): Promise<ObjectStoreSubject
       other.exec("UPDATE durable_object_owner SET epoch = epoch + 1");
       other.close();
     },
+    async query(text) {
+      const other = new DatabaseSync(path);
+      try {
+        return other.prepare(text).all();
+      } finally {
+        other.close();
+      }
+    },
     dispose: () => rm(directory, { recursive: true }),
   };
 }

@@ -7,6 +7,8 @@ import { createRuntime, defineObject, noreply, type AnyDefinition, type Runtime 
 import { memory } from "../../src/memory/index.ts";
 import { reservedHandlerNames } from "../../src/object/stub.ts";
 import { resolveOptions } from "../../src/runtime/options.ts";
+import { postgres } from "../../src/postgres/index.ts";
+import { resolveOptions as resolvePostgresOptions } from "../../src/postgres/postgres-options.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
 import { resolveOptions as resolveSqliteOptions } from "../../src/sqlite/sqlite-options.ts";
 import { codeIn, fieldsOf, rowsUnder } from "./page.ts";
@@ -47,6 +49,7 @@ describe.each([
   ["defineObject", "object/define-object.ts", "DefinitionInput"],
   ["A stub", "object/stub.ts", "StubOptions"],
   ["sqlite", "sqlite/sqlite-options.ts", "SqliteOptions"],
+  ["postgres", "postgres/postgres-options.ts", "PostgresOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
 ])("%s", (heading, file, name) => {
   test("has exactly these options, required where the page says so", () => {
@@ -86,6 +89,13 @@ describe("defaults", () => {
     expect(Object.keys(onPage)).toHaveLength(4);
     expect(resolveSqliteOptions("app.db", {})).toMatchObject(onPage);
     expect(sqlite("app.db").name).toBe("sqlite");
+  });
+
+  test("of postgres()", () => {
+    const onPage = defaults("postgres", ["lockTimeout", "connectTimeout", "statementTimeout", "lease"]);
+    expect(Object.keys(onPage)).toHaveLength(8);
+    expect(resolvePostgresOptions("postgres://localhost/app", {})).toMatchObject(onPage);
+    expect(postgres("postgres://localhost/app").name).toBe("postgres");
   });
 
   test("of list", async () => {

@@ -235,6 +235,7 @@ class ControlledCommit {
       cancelAllAlarms: false,
       alarms: [],
       replies: [],
+      statements: [],
     };
   }
 }

@@ -2,6 +2,7 @@
 
 import { expect, test } from "vitest";
 import { cancel, cancelAll, defineObject, destroy, fail, noreply, reply, schedule } from "../../src/index.ts";
+import { settled } from "../support/fake-clock.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
 import { codeOf } from "../support/outcome-of.ts";
 import { onEveryStore, start, type TestStores } from "../support/stores.ts";
@@ -134,11 +135,17 @@ onEveryStore("all or nothing", (stores) => {
   test("several turns of one object become one row, with all of their effects and records", async () => {
     const { store, runtime } = await startOrders(stores);
     await runtime.get(Order, "a").place("warm");
+    const held = store.holdNextCommit("before");
+    const other = runtime.get(Order, "b").place("other");
+    await held.reached;
     const calls = ["1", "2", "3"].map((tag) => runtime.get(Order, "a", { idempotencyKey: tag }).place(tag));
-    await Promise.all(calls);
-    expect(store.applied).toHaveLength(2);
-    expect(store.applied[1]!.writes).toHaveLength(1);
-    const [write] = store.applied[1]!.writes;
+    // The keys were looked up, and the turns have run.
+    await settled();
+    held.release();
+    await Promise.all([other, ...calls]);
+    expect(store.applied).toHaveLength(3);
+    expect(store.applied[2]!.writes).toHaveLength(1);
+    const [write] = store.applied[2]!.writes;
     expect(write?.state).toBe('{"count":4,"tags":["warm","1","2","3"]}');
     expect(write?.replies.map(({ key }) => key)).toEqual(["1", "2", "3"]);
     expect(write?.alarms.map(({ name }) => name)).toEqual(["remind", "expire", "audit"]);

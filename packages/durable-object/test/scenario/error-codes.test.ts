@@ -19,6 +19,7 @@ import {
   noreply,
   reply,
   schedule,
+  sql,
   type Reply,
   type RuntimeOptions,
 } from "../../src/index.ts";
@@ -46,6 +47,7 @@ const Thing = defineObject({
     badResult: () => reply(5n),
     badState: () => noreply({ text: Number.NaN as unknown as string }),
     badAlarm: ({ state }, name: string) => noreply(state, schedule(name, 1)),
+    order: ({ state }) => noreply(state, sql("INSERT INTO orders VALUES (1)")),
   },
 });
 const Closed = defineObject({
@@ -205,6 +207,10 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     const { store, counter } = await world();
     store.poison("a");
     return await counter.increment();
+  },
+  SQL_FAILED: async () => {
+    const runtime = await start({ objects: [Thing], store: sqlite(await temporaryFile()) });
+    return await runtime.get(Thing, "a").order();
   },
   COMMIT_UNKNOWN: async () => {
     const { clock, store, counter } = await world();

@@ -116,6 +116,8 @@ onEveryStore("rollback", (stores) => {
   test("a full store rejects what is new with STORE_FULL, reads go on, and later it works again", async () => {
     const { store, runtime } = await startCounters(stores);
     await runtime.get(Counter, "a").increment();
+    // Live already, so that they share the commit.
+    for (const id of ["b", "c"]) await runtime.activate(Counter, id);
     store.failNextCommit("full");
     const calls = ["a", "b", "c"].map((id) => errorOf(runtime.get(Counter, id).increment()));
     for (const error of await Promise.all(calls)) {

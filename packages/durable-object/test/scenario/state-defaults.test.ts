@@ -96,7 +96,8 @@ onEveryStore("state by defaults", (stores) => {
     await runtime.stop();
     const again = await start({ objects: [Box], store: disk.open() });
     const after = await again.get(Box, "a").get();
-    expect(JSON.stringify(after)).toBe(JSON.stringify(before));
+    // Not as texts: `jsonb` keeps the fields in an order of its own.
+    expect(after).toStrictEqual(before);
   });
 
   test("null is kept, undefined is absent; a missing top-level field is at its default at once", async () => {

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { setImmediate as macrotask } from "node:timers/promises";
 import { parseDuration, type Duration } from "../../src/core/duration.ts";
 import type { Environment } from "../../src/index.ts";
+import { requestsAnswered, requestsBegun } from "./store-traffic.ts";
 
 interface FakeTimer {
   /** In ms since the start; of a timer for the wall clock in ms since 1970. */
@@ -63,8 +64,7 @@ export class FakeClock {
       this.#elapsedMs = Math.max(this.#elapsedMs, this.#dueOf(timer));
       this.#timers.delete(timer);
       timer.callback();
-      await macrotask();
-      await macrotask();
+      await settled(2);
     }
     this.#elapsedMs = untilMs;
     await settled();
@@ -89,7 +89,11 @@ export class FakeClock {
   }
 }
 
-/** Resolves when whatever needs no time has happened: promises, and a commit that nothing delays. */
-export async function settled(): Promise<void> {
-  for (let round = 0; round < 4; round++) await macrotask();
+/** Resolves when whatever needs no time has happened: promises, requests to a store, and what follows from them. */
+export async function settled(rounds = 4): Promise<void> {
+  for (let before = -1; before !== requestsBegun();) {
+    before = requestsBegun();
+    await requestsAnswered();
+    for (let round = 0; round < rounds; round++) await macrotask();
+  }
 }

@@ -175,6 +175,7 @@ export class FaultyStore implements ObjectStore {
       cancelAllAlarms: false,
       alarms: [],
       replies: [],
+      statements: [],
     };
     this.#strangers += 1;
     await inner.commit({ number, at: 1, writes: [write] });

@@ -1,6 +1,6 @@
 /**
  * The stores that a promise is tested on. Each is the real thing: `memory()` as it is, `sqlite()` on a
- * file of its own.
+ * file of its own, `postgres()` in a schema of its own of a real server, where there is one.
  *
  * ```ts
  * onEveryStore("one live copy", (stores) => {
@@ -17,7 +17,10 @@ import { describe, onTestFinished } from "vitest";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
+import { postgres } from "../../src/postgres/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
+import { borrowedSchema, hasPostgres, sharedPool } from "./postgres-place.ts";
+import { withTraffic } from "./store-traffic.ts";
 
 /** One place where objects are kept. */
 export interface TestDisk {
@@ -36,6 +39,16 @@ export interface TestStores {
   /** A new, empty place. It is removed after the test. */
   create(): Promise<TestDisk>;
 }
+
+const onPostgres: TestStores = {
+  name: "postgres",
+  async create() {
+    const schema = borrowedSchema();
+    // Where time is virtual it passes faster than a lease can be renewed.
+    const options = { schema, lockTimeout: 0, lease: "36500d" } as const;
+    return { open: () => withTraffic(postgres(sharedPool(), options)), path: null };
+  },
+};
 
 /** Every kind of store. */
 export const stores: readonly TestStores[] = [
@@ -56,6 +69,7 @@ export const stores: readonly TestStores[] = [
       return { open: () => sqlite(path, { synchronous: "normal", lockTimeout: 0 }), path };
     },
   },
+  ...(hasPostgres ? [onPostgres] : []),
 ];
 
 /** Runs the tests that `define` defines on every kind of store. */

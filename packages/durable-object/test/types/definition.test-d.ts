@@ -12,7 +12,9 @@ import {
   read,
   reply,
   schedule,
+  sql,
   type DefinedState,
+  type SqlEffect,
 } from "../../src/index.ts";
 import { mutate } from "../../src/mutate/index.ts";
 
@@ -100,6 +102,32 @@ test("an alarm scheduled by a literal name must exist", () => {
   });
   // @ts-expect-error an alarm replies to nobody
   defineObject({ type: "x", state: { n: 0 }, handlers: {}, alarms: { a: ({ state }) => reply(1, state) } });
+});
+
+test("SQL of the application is an effect beside the others, with plain values", () => {
+  defineObject({
+    type: "sql",
+    state: { count: 0 },
+    handlers: {
+      order: ({ state }, id: string) =>
+        reply(id, state, sql("INSERT INTO orders VALUES ($1, $2, $3)", [id, 1n, new Uint8Array(1)]), destroy()),
+      empty: ({ state }) => noreply(state, sql("DELETE FROM orders")),
+      alarmed: ({ state }) => noreply(state, sql("DELETE FROM orders", [null, true, 1.5]), schedule("tick", 5)),
+      // @ts-expect-error there is no alarm "tock"
+      wrong: ({ state }) => reply(1, state, sql("DELETE FROM orders"), schedule("tock", "1h")),
+      // @ts-expect-error a read does not write
+      reads: read(({ state }) => reply(1, state, sql("DELETE FROM orders"))),
+    },
+    alarms: { tick: ({ state }) => noreply(state, sql("DELETE FROM orders")) },
+    afterLoad: ({ state }) => noreply(state, sql("DELETE FROM orders")),
+  });
+  expectTypeOf(sql("SELECT 1")).toEqualTypeOf<SqlEffect>();
+  // @ts-expect-error a date has no one form in every database
+  sql("SELECT $1", [new Date(0)]);
+  // @ts-expect-error null stands for what is missing
+  sql("SELECT $1", [undefined]);
+  // @ts-expect-error objects are given as JSON text
+  sql("SELECT $1", [{ a: 1 }]);
 });
 
 test("arguments come from their schema: its output in the handler", () => {

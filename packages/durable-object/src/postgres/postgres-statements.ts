@@ -1,0 +1,163 @@
+/**
+ * Every statement of the PostgreSQL store besides the commit, with the plan it relies on. A test asks the
+ * server for the plans. `now()` is the clock of the database; times of alarms and replies come as parameters.
+ */
+
+import type { Statement } from "./postgres-pool.ts";
+import { statementOf } from "./postgres-pool.ts";
+import { quoted } from "./postgres-options.ts";
+
+/** The lane of commits. */
+export const commitLane = 0;
+/** The lane of everything else that is written: sweeping must not hold up commits. */
+const controlLane = -1;
+
+const alarmColumns = "name, due_at, scheduled_at, generation, payload, rule, attempts, status, last_error";
+const addressedAlarmColumns = `tenant, type, id, suspect, ${alarmColumns}`;
+
+const texts = {
+  // Primary key, once for each address. The arrays are selected, so that the planner does not count what is in
+  // them: a plan for one address looks cheaper than the general one, and would be made anew for every load.
+  loadObjects: `
+    SELECT wanted.index, o.revision, o.state, o.state_version
+    FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]))
+      WITH ORDINALITY AS wanted (tenant, type, id, index)
+    CROSS JOIN LATERAL (
+      SELECT * FROM @schema.durable_objects AS o
+      WHERE o.tenant = wanted.tenant AND o.type = wanted.type AND o.id = wanted.id LIMIT 1
+    ) AS o`,
+  // A range of the primary key, in its order: reads the page and the tombstones between.
+  listObjects: `
+    SELECT id, revision, created_at, updated_at FROM @schema.durable_objects
+    WHERE tenant = $1 AND type = $2 AND id > $3 AND deleted_at IS NULL
+    ORDER BY id LIMIT $4`,
+  // Primary key.
+  findReply: `
+    SELECT key, fingerprint, result, expires_at FROM @schema.durable_object_replies
+    WHERE tenant = $1 AND type = $2 AND id = $3 AND key = $4 AND expires_at >= $5`,
+
+  // Primary key by its first three columns, then a sort of one object's alarms.
+  listAlarms: `
+    SELECT ${alarmColumns} FROM @schema.durable_object_alarms
+    WHERE tenant = $1 AND type = $2 AND id = $3
+    ORDER BY due_at, name`,
+  // The front of the index on (type, due_at) of alarms that are set: reads what it returns.
+  dueAlarms: `
+    SELECT ${addressedAlarmColumns} FROM @schema.durable_object_alarms
+    WHERE status = 'set' AND type = $1 AND due_at <= $2
+    ORDER BY due_at LIMIT $3`,
+  // The same by the index on (type, tenant, due_at).
+  dueAlarmsOfTenant: `
+    SELECT ${addressedAlarmColumns} FROM @schema.durable_object_alarms
+    WHERE status = 'set' AND type = $1 AND tenant = $2 AND due_at <= $3
+    ORDER BY due_at LIMIT $4`,
+  // One step into the index on (type, due_at) for each type.
+  nextDueAfter: `
+    SELECT min(next.due_at) FROM unnest($1::text[]) AS wanted (type) CROSS JOIN LATERAL (
+      SELECT due_at FROM @schema.durable_object_alarms AS a
+      WHERE a.status = 'set' AND a.type = wanted.type AND a.due_at > $2
+      ORDER BY a.due_at LIMIT 1
+    ) AS next`,
+  // Two steps into the index on (type, tenant, due_at) for each tenant: from one to the next, and its front.
+  dueTenants: `
+    WITH RECURSIVE tenants (tenant) AS (
+      (SELECT tenant FROM @schema.durable_object_alarms WHERE status = 'set' AND type = $1 ORDER BY tenant LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT a.tenant FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type = $1 AND a.tenant > tenants.tenant
+        ORDER BY a.tenant LIMIT 1
+      ) FROM tenants WHERE tenants.tenant IS NOT NULL
+    )
+    SELECT tenant FROM tenants WHERE tenant IS NOT NULL AND (
+      SELECT a.due_at FROM @schema.durable_object_alarms AS a
+      WHERE a.status = 'set' AND a.type = $1 AND a.tenant = tenants.tenant
+      ORDER BY a.due_at LIMIT 1
+    ) <= $2`,
+  // One step into the index on (type, due_at) for each type.
+  alarmTypes: `
+    WITH RECURSIVE types (type) AS (
+      (SELECT type FROM @schema.durable_object_alarms WHERE status = 'set' ORDER BY type LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT a.type FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type > types.type
+        ORDER BY a.type LIMIT 1
+      ) FROM types WHERE types.type IS NOT NULL
+    )
+    SELECT type FROM types WHERE type IS NOT NULL`,
+  // A range of the index of dead alarms, in its order.
+  deadAlarms: `
+    SELECT ${addressedAlarmColumns} FROM @schema.durable_object_alarms
+    WHERE status = 'dead' AND tenant = $1 AND type = $2 AND (id, name) > ($3, $4)
+    ORDER BY id, name LIMIT $5`,
+
+  // Ranges of the index on the expiry, and of the one on the deletion, which holds tombstones only. Who sweeps
+  // holds its control lane, as who commits holds the other one: without it nothing goes.
+  sweep: `
+    WITH lane AS MATERIALIZED (
+      SELECT 1 FROM @schema.durable_object_lanes
+      WHERE node = $1::uuid AND lane = ${controlLane} AND alive IS NOT NULL
+      FOR UPDATE
+    ), replies AS (
+      DELETE FROM @schema.durable_object_replies AS r USING lane
+      WHERE r.expires_at < $2 AND r.ctid = ANY (ARRAY(
+        SELECT ctid FROM @schema.durable_object_replies WHERE expires_at < $2 LIMIT $4))
+      RETURNING 1
+    ), tombstones AS (
+      DELETE FROM @schema.durable_objects AS o USING lane
+      WHERE o.deleted_at < $3 AND o.ctid = ANY (ARRAY(
+        SELECT ctid FROM @schema.durable_objects WHERE deleted_at < $3 LIMIT $4))
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM lane), (SELECT count(*) FROM replies) + (SELECT count(*) FROM tombstones)`,
+
+  // Primary key. What the last commit was answered with.
+  lane: `
+    SELECT number, array_to_json(stale), alive IS NOT NULL FROM @schema.durable_object_lanes
+    WHERE node = $1::uuid AND lane = ${commitLane}`,
+  // Primary keys.
+  renewLease: `
+    UPDATE @schema.durable_object_nodes SET beat = beat + 1, expires_at = now() + $2 * interval '1 ms'
+    WHERE node = $1::uuid
+    RETURNING beat, (
+      SELECT number FROM @schema.durable_object_lanes WHERE node = $1::uuid AND lane = ${commitLane})`,
+
+  // Of the tables of owners, which have a row or two.
+  owners: `
+    SELECT node, name, host, machine, pid, thread, started, command, extract(epoch FROM since) * 1000,
+      expires_at <= now()
+    FROM @schema.durable_object_nodes`,
+  removeOwners: "DELETE FROM @schema.durable_object_nodes",
+  // A dead lane tells a process that was paused what became of its last commit; after a day nobody asks.
+  removeLanes: `
+    DELETE FROM @schema.durable_object_lanes WHERE alive IS NULL AND advanced_at < now() - interval '1 day'`,
+  addOwner: `
+    WITH owner AS (
+      INSERT INTO @schema.durable_object_nodes (node, name, host, machine, pid, thread, started, command, expires_at)
+      VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, now() + $9 * interval '1 ms')
+      RETURNING node
+    )
+    INSERT INTO @schema.durable_object_lanes (node, lane, alive)
+    SELECT node, lane, node FROM owner, unnest(ARRAY[${controlLane}, ${commitLane}]) AS lane`,
+  // The front of the index on (type, due_at) of every type.
+  suspectDueAlarms: `
+    UPDATE @schema.durable_object_alarms SET suspect = true WHERE status = 'set' AND due_at <= $1 AND NOT suspect`,
+  removeOwner: `
+    WITH lanes AS (DELETE FROM @schema.durable_object_lanes WHERE node = $1::uuid)
+    DELETE FROM @schema.durable_object_nodes WHERE node = $1::uuid`,
+} as const;
+
+/** The statements of one schema. */
+export type Statements = { readonly [Name in keyof typeof texts]: Statement };
+
+/** The statements, with the names of the tables in a schema. */
+export function statementsIn(schema: string): Statements {
+  const entries = Object.entries(texts).map(([name, text]) => [name, statementIn(schema, text)] as const);
+  return Object.fromEntries(entries) as Statements;
+}
+
+/** A text with `@schema` for the schema, as a statement. */
+export function statementIn(schema: string, text: string): Statement {
+  return statementOf(text.replaceAll("@schema", quoted(schema)));
+}

@@ -1,0 +1,68 @@
+/** Places for a PostgreSQL store: an empty schema of the server that the run has started. */
+
+import { randomBytes } from "node:crypto";
+import { Client, Pool } from "pg";
+import { inject, onTestFinished } from "vitest";
+
+/** Whether there is a server to test on. */
+export const hasPostgres: boolean = inject("postgresUrl") !== null;
+
+/** The URL of the database that the schemas are in. */
+export function postgresUrl(): string {
+  const url = inject("postgresUrl");
+  if (url === null) throw new Error("there is no PostgreSQL on this machine");
+  return url;
+}
+
+/** The name of a schema that nobody else uses. It is made by whoever opens a store in it. */
+export function freshSchema(): string {
+  return `test_${randomBytes(8).toString("hex")}`;
+}
+
+/** Connections for all tests of a file: a server starts a process for each, which knows nothing at first. */
+let shared: Pool | null = null;
+
+export function sharedPool(): Pool {
+  return (shared ??= new Pool({
+    connectionString: postgresUrl(),
+    max: 8,
+    idleTimeoutMillis: 0,
+    allowExitOnIdle: true,
+  }));
+}
+
+/** Schemas of tests of this file that are over, with empty tables: making them takes longer than most tests. */
+const emptied: string[] = [];
+const tables = ["_nodes", "_lanes", "s", "_alarms", "_replies"];
+
+/** A schema for one test, empty, and emptied when the test is over. */
+export function borrowedSchema(): string {
+  const schema = emptied.pop() ?? freshSchema();
+  onTestFinished(async () => {
+    try {
+      // First its owner: whoever is still writing is fenced by that.
+      const statements = tables.map((table) => `DELETE FROM ${schema}.durable_object${table}`);
+      await sharedPool().query(statements.join(";"));
+      emptied.push(schema);
+    } catch {
+      // The test never opened it, or changed its tables.
+    }
+  });
+  return schema;
+}
+
+/** Runs one statement, as an administrator would. */
+export async function sql(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  return (await sharedPool().query<Record<string, unknown>>(text, values)).rows;
+}
+
+/** The same on another server, on a connection of its own. */
+export async function sqlAt(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
