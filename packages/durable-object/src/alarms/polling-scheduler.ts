@@ -22,7 +22,7 @@ export interface PollingOptions {
   readonly pollingInterval?: Duration;
   /** How many due alarms of one type are read at a time. Default 1,024. */
   readonly batch?: number;
-  /** How many alarms are delivered at a time at most. Default 1,024. */
+  /** How many alarms are delivered at a time at most; of one object, one at a time. Default 1,024. */
   readonly concurrency?: number;
 }
 
