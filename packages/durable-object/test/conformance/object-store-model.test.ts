@@ -17,7 +17,7 @@ import type {
 } from "../../src/ports/object-store.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
 import { address } from "../../src/testing/object-store-case.ts";
-import { realEnvironment } from "../../src/testing/real-environment.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 
 const ids = ["a", "b", "\u{1F600}"] as const;
 const keys = ["k", "l"] as const;
@@ -114,7 +114,7 @@ async function view(store: OpenObjectStore): Promise<unknown> {
 
 test("random histories look the same in memory and in SQLite", { timeout: 30_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), "durable-object-"));
-  const environment = realEnvironment();
+  const environment = systemEnvironment;
   const open = (store: ObjectStore) => store.open({ environment, node: "tester" });
   let run = 0;
   try {
