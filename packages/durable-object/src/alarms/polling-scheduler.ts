@@ -22,7 +22,7 @@ export interface PollingOptions {
   readonly pollingInterval?: Duration;
   /** How many due alarms of one type are read at a time. Default 1,024. */
   readonly batch?: number;
-  /** How many alarms are delivered at a time at most. Default 1,024. */
+  /** How many alarms are delivered at a time at most; of one object, one at a time. Default 1,024. */
   readonly concurrency?: number;
 }
 
@@ -79,6 +79,8 @@ class PollingScheduler implements RunningScheduler {
   /** Wall-clock time at which to look again; `-Infinity` for at once. */
   #lookAt = -Infinity;
   #timer: Timer | null = null;
+  /** Whether the timer follows the wall clock, which may be set back. */
+  #isWallTimer = false;
   /** Wall-clock time at which the timer fires. */
   #wakeAt = Infinity;
   /** Monotonic time of the last delivery that ended. */
@@ -137,9 +139,11 @@ class PollingScheduler implements RunningScheduler {
     const look = this.#hasEnough ? Infinity : this.#lookAt;
     const wakeAt = isWaitedFor ? Math.min(look, nowMs + stallMs) : look;
     // Left as it is if it wakes in time: this is asked for with every delivery.
-    if (this.#timer !== null && this.#wakeAt <= wakeAt) return;
+    const isGoodEnough = this.#wakeAt <= wakeAt && !(isWaitedFor && this.#isWallTimer);
+    if (this.#timer !== null && isGoodEnough) return;
     this.#timer?.cancel();
     this.#wakeAt = wakeAt;
+    this.#isWallTimer = !isWaitedFor;
     const wake = (): void => {
       this.#timer = null;
       if (this.#phase === "idle") this.#wakeUp();

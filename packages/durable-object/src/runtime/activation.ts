@@ -118,9 +118,10 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   }
 
   #enter(phase: Phase): void {
-    checkNextPhase(this.address, this.#phase, phase);
-    publishPhase(this.address, this.#phase, phase);
+    const from = this.#phase;
+    checkNextPhase(this.address, from, phase);
     this.#phase = phase;
+    publishPhase(this.address, from, phase);
     if (phase === "active") this.host.awake();
   }
 

@@ -267,24 +267,23 @@ export class Runtime implements AsyncDisposable {
   async peek(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<unknown> {
     const { type } = this.#types.known(definition);
     const address = checkAddress(type.name, id, options?.tenant);
-    const known = this.#peekLive(definition, id, options);
+    const known = this.#peekLive(type, address);
     if (known !== undefined) return known;
     const [stored] = await this.#reading("peek", () => this.#store.load([address]));
     // It came to life meanwhile: the store may know of a commit that memory does not know of yet, and whoever saw that
     // must not see less afterwards.
-    const live = this.#peekLive(definition, id, options);
+    const live = this.#peekLive(type, address);
     if (live !== undefined) return live;
     if (stored === null || stored === undefined || stored.state === null) return null;
     return reviveState(address, type.codec, stored.state, stored.stateVersion, false).state;
   }
 
   /** The last committed state as memory knows it; undefined if the object is not live. */
-  #peekLive(definition: AnyDefinition | string, id: string, options: TenantOption | undefined): unknown {
-    const live = this.#find(definition, id, options);
+  #peekLive(type: ObjectType, address: Address): unknown {
+    const live = this.#table.find(type, address.tenant, address.id);
     if (live === null || (live.phase !== "active" && live.phase !== "hibernated")) return undefined;
-    const { address, type, state } = live;
     if (this.#options.environment.monotonic() > this.#store.leaseUntilMs) throw leaseLapsed(address);
-    const text = state.committedText;
+    const text = live.state.committedText;
     return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
   }
 

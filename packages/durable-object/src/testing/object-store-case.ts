@@ -15,7 +15,7 @@ import type {
   StoredObject,
   StoreFailureKind,
 } from "../ports/object-store.ts";
-import { realEnvironment } from "./real-environment.ts";
+import { systemEnvironment } from "../runtime/system-environment.ts";
 
 /** A store under test, and what can be done to it. */
 export interface ObjectStoreSubject {
@@ -75,7 +75,7 @@ export const someTime = 1_760_000_000_000;
 /** A subject with its open stores. */
 export class TestedStore {
   readonly subject: ObjectStoreSubject;
-  readonly environment: Environment = realEnvironment();
+  readonly environment: Environment = systemEnvironment;
   readonly #opened: OpenObjectStore[] = [];
 
   constructor(subject: ObjectStoreSubject) {

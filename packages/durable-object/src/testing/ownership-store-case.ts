@@ -16,7 +16,7 @@ import type {
 } from "../ports/ownership-store.ts";
 import { slotCount } from "../core/slot.ts";
 import { assertFails, NumberedStore, write } from "./object-store-case.ts";
-import { realEnvironment } from "./real-environment.ts";
+import { systemEnvironment } from "../runtime/system-environment.ts";
 
 /** An ownership store under test, and what can be done to it. */
 export interface OwnershipStoreSubject {
@@ -56,7 +56,7 @@ export type OwnedSlot = readonly [slot: number, owner: string, epoch: number];
 /** A subject with the nodes that have joined. */
 export class TestedNodes {
   readonly subject: OwnershipStoreSubject;
-  readonly #environment = realEnvironment();
+  readonly #environment = systemEnvironment;
   readonly #joined: JoinedStore[] = [];
 
   constructor(subject: OwnershipStoreSubject) {

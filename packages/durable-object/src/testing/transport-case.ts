@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import type { OpenTransport, Peer, Transport, TransportFailureKind } from "../ports/transport.ts";
-import { realEnvironment } from "./real-environment.ts";
+import { systemEnvironment } from "../runtime/system-environment.ts";
 
 /** A transport under test. It carries messages of a thousand bytes at least. */
 export interface TransportSubject {
@@ -28,7 +28,7 @@ const patientMs = 600_000;
 /** A subject with the nodes that are open. */
 export class TestedTransport {
   readonly #subject: TransportSubject;
-  readonly #environment = realEnvironment();
+  readonly #environment = systemEnvironment;
   readonly #nodes: TestedPeer[] = [];
 
   constructor(subject: TransportSubject) {

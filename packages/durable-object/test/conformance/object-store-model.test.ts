@@ -13,7 +13,7 @@ import type {
   OpenObjectStore,
 } from "../../src/ports/object-store.ts";
 import { address } from "../../src/testing/object-store-case.ts";
-import { realEnvironment } from "../../src/testing/real-environment.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { stores as kinds } from "../support/stores.ts";
 
 const ids = ["a", "b", "\u{1F600}"] as const;
@@ -113,7 +113,7 @@ async function view(store: OpenObjectStore): Promise<unknown> {
 const others = kinds.filter(({ name }) => name !== "memory");
 
 test.each(others)("random histories look the same in memory and in $name", { timeout: 60_000 }, async (kind) => {
-  const environment = realEnvironment();
+  const environment = systemEnvironment;
   const open = (store: ObjectStore) => store.open({ environment, node: "tester" });
   await assert(
     asyncProperty(array(step, { maxLength: 25 }), async (steps) => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { postgres } from "../../src/postgres/index.ts";
 import { commitText, shapeLists, type CommitShape } from "../../src/postgres/postgres-commit-text.ts";
 import { statementsIn, type Statements } from "../../src/postgres/postgres-statements.ts";
-import { realEnvironment } from "../../src/testing/real-environment.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { freshSchema, hasPostgres, postgresUrl } from "../support/postgres-place.ts";
 
 const schema = freshSchema();
@@ -17,7 +17,7 @@ describe.skipIf(!hasPostgres)("plans", () => {
 
   beforeAll(async () => {
     const store = postgres(postgresUrl(), { schema });
-    await (await store.open({ environment: realEnvironment(), node: "tester" })).close();
+    await (await store.open({ environment: systemEnvironment, node: "tester" })).close();
     client = new Client({ connectionString: postgresUrl() });
     await client.connect();
     // As for a statement that was prepared a while ago: planned once, for values that are not known.

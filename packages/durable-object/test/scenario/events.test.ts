@@ -1,6 +1,7 @@
 /** Events on node:diagnostics_channel: what is told, with which fields, and when. */
 
-import { expect, test } from "vitest";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { expect, onTestFinished, test } from "vitest";
 import { Counter } from "../support/counter.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
@@ -108,6 +109,20 @@ onEveryStore("events", (stores) => {
       { ...about, from: "active", to: "deactivating" },
       { ...about, from: "deactivating", to: "gone" },
     ]);
+  });
+
+  test("activations: whoever hears of a phase finds the object in it", async () => {
+    const { clock, runtime } = await startObserved(stores);
+    const seen: (string | undefined)[] = [];
+    const look = (message: unknown): void => {
+      const { id, to } = message as { readonly id: string; readonly to: string };
+      if (to !== "gone") seen.push(`${to}: ${runtime.locate(Counter, id)?.phase}`);
+    };
+    subscribe("durable-object:activation", look);
+    onTestFinished(() => void unsubscribe("durable-object:activation", look));
+    await runtime.get(Counter, "seen").increment();
+    await clock.advance("6m");
+    expect(seen).toEqual(["active: active", "hibernated: hibernated"]);
   });
 
   test("warnings: a commit in doubt, a store that is lost", async () => {

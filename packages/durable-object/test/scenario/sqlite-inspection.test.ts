@@ -79,12 +79,12 @@ test("a relative path stays where it was when the working directory changes", as
   const directory = temporaryDirectory();
   const before = process.cwd();
   const { sqlite } = await import("../../src/sqlite/index.ts");
-  const { realEnvironment } = await import("../../src/testing/real-environment.ts");
+  const { systemEnvironment } = await import("../../src/runtime/system-environment.ts");
   try {
     process.chdir(directory);
     const store = sqlite("app.db");
     process.chdir("/");
-    await (await store.open({ environment: realEnvironment(), node: "tester" })).close();
+    await (await store.open({ environment: systemEnvironment, node: "tester" })).close();
   } finally {
     process.chdir(before);
   }

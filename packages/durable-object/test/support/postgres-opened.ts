@@ -4,12 +4,12 @@ import { onTestFinished } from "vitest";
 import type { ObjectStore, StoreFailure } from "../../src/ports/object-store.ts";
 import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
 import { NumberedStore } from "../../src/testing/object-store-case.ts";
-import { realEnvironment } from "../../src/testing/real-environment.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { postgresUrl } from "./postgres-place.ts";
 
 /** Opens a store. */
 export async function opened(store: ObjectStore, node = "tester"): Promise<NumberedStore> {
-  const open = await store.open({ environment: realEnvironment(), node });
+  const open = await store.open({ environment: systemEnvironment, node });
   onTestFinished(() => open.close());
   return new NumberedStore(open);
 }

@@ -6,7 +6,7 @@
 import type { CommitBatch, OpenObjectStore } from "../../src/ports/object-store.ts";
 import { StoreFailure } from "../../src/ports/object-store.ts";
 import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
-import { realEnvironment } from "../../src/testing/real-environment.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 
 /** A step, and the answer to it. */
 export type Step =
@@ -24,7 +24,7 @@ let store: OpenObjectStore | null = null;
 
 async function take(step: Step): Promise<unknown> {
   if (step.step === "open") {
-    const environment = realEnvironment();
+    const environment = systemEnvironment;
     store = await postgres(url, JSON.parse(options) as PostgresOptions).open({ environment, node: "child" });
     return null;
   }

@@ -46,7 +46,7 @@ test("reasons, results and effects of a union", () => {
   expectTypeOf(result(outcome)).toEqualTypeOf<string>();
   expectTypeOf(reason(outcome).code).toEqualTypeOf<"too_much">();
   expectTypeOf(effects(outcome)[0]?.effect).toEqualTypeOf<
-    "schedule" | "cancel" | "cancelAll" | "destroy" | undefined
+    "schedule" | "cancel" | "cancelAll" | "destroy" | "sql" | undefined
   >();
 });
 
