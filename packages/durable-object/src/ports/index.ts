@@ -27,6 +27,8 @@ export type {
 export { slotCount, slotOf } from "../core/slot.ts";
 export type {
   Beat,
+  Heart,
+  HeartOptions,
   JoinedStore,
   Joining,
   NodeRow,

@@ -17,7 +17,7 @@
  */
 
 import type { Environment } from "../core/environment.ts";
-import type { OpenObjectStore } from "./object-store.ts";
+import type { OpenObjectStore, StoreFailure } from "./object-store.ts";
 
 /** Where a process runs, so that its successor on the same machine can tell that it is gone. */
 export interface ProcessIdentity {
@@ -93,6 +93,29 @@ export interface Beat {
   readonly changeNumber: number;
 }
 
+/** How a lease is kept. */
+export interface HeartOptions {
+  /** Time between two renewals, in ms. */
+  readonly intervalMs: number;
+  /** Without a sign of the application's thread for so long, in ms, no renewal is sent until there is one. */
+  readonly stallMs: number;
+  /** What a renewal was answered. */
+  heard(beat: Beat): void;
+  /** A renewal failed: `lost` if the row is gone (then there is no further one), otherwise it is tried again. */
+  failed(failure: StoreFailure): void;
+}
+
+/** What keeps a lease. */
+export interface Heart {
+  /**
+   * When the last renewal that was answered was sent, in ms of the environment's monotonic clock; -Infinity before the
+   * first one. Right at any moment, also before `heard` could be told.
+   */
+  readonly sentAtMs: number;
+  /** Sends no further renewal. The lease stays what it is. */
+  stop(): Promise<void>;
+}
+
 /** An ownership store as the application configures it. */
 export interface OwnershipStore {
   /** For telemetry. */
@@ -121,6 +144,11 @@ export interface OpenOwnershipStore {
   readonly lastNumber: number;
   /** Renews the lease: from now on it lasts for its whole length. */
   beat(): Promise<Beat>;
+  /**
+   * Renews the lease again and again from a thread of its own, so that a node whose thread is busy keeps it. The first
+   * one is sent at once. Without it, `beat` is called from time to time. Called once at most.
+   */
+  heart?(options: HeartOptions): Heart;
   nodes(): Promise<readonly NodeRow[]>;
   slots(): Promise<readonly SlotRow[]>;
   /**
