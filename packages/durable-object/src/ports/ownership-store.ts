@@ -78,9 +78,10 @@ export type OwnershipChange =
   | { readonly change: "hand over"; readonly slots: readonly SlotEpoch[]; readonly to: string }
   /**
    * Deletes the row of a node that has not renewed its lease since that beat, and whose lease is over. It may have died
-   * of an alarm: those of its slots that are set and due become suspects.
+   * of an alarm: those of its slots that are set and due become suspects. With `force` the lease need not be over: its
+   * process is known to be gone, or the store's clock is not to be trusted.
    */
-  | { readonly change: "evict"; readonly node: string; readonly beat: number }
+  | { readonly change: "evict"; readonly node: string; readonly beat: number; readonly force?: boolean }
   /** Gives its slots away from now on, and takes no more. */
   | { readonly change: "drain" };
 
@@ -130,7 +131,11 @@ export interface OwnershipStore {
 
 /** What a node has once it has joined: both end with its row. */
 export interface JoinedStore {
-  /** Its right to commit; `close` lets go of what it holds here, and leaves the row. */
+  /**
+   * Its right to commit; `close` lets go of what it holds here, and leaves the row. Of alarms that are due or will be
+   * it knows those of the slots that the node owns. How long it may answer from memory follows from its beats:
+   * `leaseUntilMs` is `Infinity`.
+   */
   readonly objects: OpenObjectStore;
   readonly ownership: OpenOwnershipStore;
 }

@@ -47,6 +47,7 @@ export const objectCases: readonly OwnershipStoreCase[] = [
         alarms.map(({ name, dueAt, generation }) => [name, dueAt, generation]),
         [["n", 5, 1]],
       );
+      await reader.acquire(slotOf(address("a")));
       const due = await store.dueAlarms({ type: "counter", tenant: null, dueBy: 5, limit: 9 });
       assert.deepEqual(
         due.map(({ name, suspect }) => [name, suspect]),
@@ -54,6 +55,34 @@ export const objectCases: readonly OwnershipStoreCase[] = [
       );
       await writer.commit(write("a", { baseRevision: 1, deleted: true }));
       assert.deepEqual(await store.listAlarms(address("a")), []);
+    },
+  },
+  {
+    name: "shows each node the due alarms of its own slots, and when its next one is due",
+    async run(tested) {
+      const nodes = [await tested.join(), await tested.join()] as const;
+      const [one, two] = nodes;
+      const ids = Array.from({ length: 40 }, (_, index) => `object-${index}`);
+      const isOdd = (id: string): boolean => slotOf(address(id)) % 2 === 1;
+      const times = (id: string): number => (isOdd(id) ? 20 : 10);
+      await one.commit(
+        ...ids.map((id) => write(id, { state: "1", alarms: [set("due", times(id)), set("later", 100 + times(id))] })),
+      );
+      const query = { type: "counter", tenant: null, dueBy: 50, limit: 1_000 };
+      const seen = async ({ objects: { store } }: TestedNode) => {
+        const due = await store.dueAlarms(query);
+        const next = await store.nextDueAfter(["counter"], 50);
+        const tenants = await store.dueTenants("counter", 50);
+        return [due.map((alarm) => alarm.address.id).sort(), next, tenants.length];
+      };
+      assert.deepEqual(await seen(one), [[], null, 0]);
+      await one.acquire(...allSlots.filter((slot) => slot % 2 === 0));
+      await two.acquire(...allSlots.filter((slot) => slot % 2 === 1));
+      assert.deepEqual(await seen(one), [ids.filter((id) => !isOdd(id)).sort(), 110, 1]);
+      assert.deepEqual(await seen(two), [ids.filter(isOdd).sort(), 120, 1]);
+      assert.equal((await two.objects.store.alarmTypes()).length, 1);
+      await two.release(...(await two.ownership.slots()).filter(({ owner }) => owner === two.name));
+      assert.deepEqual(await seen(two), [[], null, 0]);
     },
   },
   {
@@ -151,8 +180,10 @@ function idIn(from: number, to: number): string {
   }
 }
 
-async function suspects({ objects }: TestedNode, dueBy: number): Promise<readonly string[]> {
-  const due = await objects.store.dueAlarms({ type: "counter", tenant: null, dueBy, limit: 100 });
+/** The suspects in its own slots, and in those that have no owner. */
+async function suspects(node: TestedNode, dueBy: number): Promise<readonly string[]> {
+  await node.acquire(...allSlots);
+  const due = await node.objects.store.dueAlarms({ type: "counter", tenant: null, dueBy, limit: 100 });
   return due
     .filter(({ suspect }) => suspect)
     .map(({ address: { id }, name }) => `${id} ${name}`)
