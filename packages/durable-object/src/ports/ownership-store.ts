@@ -100,8 +100,8 @@ export interface HeartOptions {
   readonly intervalMs: number;
   /** Without a sign of the application's thread for so long, in ms, no renewal is sent until there is one. */
   readonly stallMs: number;
-  /** What a renewal was answered. */
-  heard(beat: Beat): void;
+  /** What a renewal was answered, and when it was sent, in ms of the environment's monotonic clock. */
+  heard(beat: Beat, sentAtMs: number): void;
   /** A renewal failed: `lost` if the row is gone (then there is no further one), otherwise it is tried again. */
   failed(failure: StoreFailure): void;
 }

@@ -59,6 +59,21 @@ export interface WarningMessage {
   readonly cause?: unknown;
 }
 
+/** Who owns what has changed, as this node sees it: the message on `durable-object:ownership`. */
+export interface OwnershipMessage {
+  /**
+   * `joined`, `left`: a node came or went. `acquired`, `handed over`: slots this node has now, or has given away. `evicted`:
+   * this node has evicted a dead one. `lost`: this node has lost everything it owned.
+   */
+  readonly change: "joined" | "left" | "acquired" | "handed over" | "evicted" | "lost";
+  /** The node concerned. */
+  readonly node: string;
+  readonly slots: readonly number[];
+  /** The node that slots were handed over to. */
+  readonly to?: string;
+}
+
+const ownershipChannel = channel("durable-object:ownership");
 const phaseChannel = channel("durable-object:activation");
 const warningChannel = channel("durable-object:warning");
 
@@ -72,6 +87,11 @@ export function publishPhase(address: Address, from: string, to: string): void {
 /** Publishes a warning. */
 export function publishWarning(message: WarningMessage): void {
   if (warningChannel.hasSubscribers) warningChannel.publish(message);
+}
+
+/** Publishes a change of ownership. */
+export function publishOwnership(message: OwnershipMessage): void {
+  if (ownershipChannel.hasSubscribers) ownershipChannel.publish(message);
 }
 
 /** One kind of operation that takes time. */
