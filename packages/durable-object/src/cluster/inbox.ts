@@ -7,7 +7,7 @@
  */
 
 import type { Environment, Timer } from "../core/environment.ts";
-import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { DurableObjectError } from "../core/errors.ts";
 import { formatAddress } from "../core/address.ts";
 import { utf8Length } from "../core/json.ts";
 import type { OpenTransport, Peer } from "../ports/transport.ts";
@@ -176,11 +176,6 @@ function resultTooLarge(bytes: number, room: number): DurableObjectError {
     `The call was done, and what it returned has ${bytes} bytes of JSON: the transport carries ${room}. Return less, or raise the limit of the transport.`,
     { outcome: "unknown" },
   );
-}
-
-/** The error of a call that came in a message this node cannot read. */
-export function unreadable(error: unknown): string {
-  return `unreadable: ${messageOf(error)}`;
 }
 
 /** `TYPE_NOT_SERVED`: the owner of the object does not know its type, and nobody who does can own it. */

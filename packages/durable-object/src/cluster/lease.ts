@@ -10,7 +10,7 @@
 import type { Environment, Timer } from "../core/environment.ts";
 import { messageOf } from "../core/errors.ts";
 import { StoreFailure } from "../ports/object-store.ts";
-import type { Beat, Heart, JoinedStore } from "../ports/ownership-store.ts";
+import type { Beat, Heart, HeartOptions, JoinedStore } from "../ports/ownership-store.ts";
 
 /** What part of the lease a node relies on. */
 const reliedPart = 0.8;
@@ -18,6 +18,8 @@ const reliedPart = 0.8;
 const beatsPerLease = 5;
 /** After how many leases without a sign of the application's thread no renewal is sent. */
 const stallLeases = 2;
+/** By how much a wall clock may go ahead between two renewals without anybody having slept, in ms. */
+const longestJumpMs = 1_000;
 /** How many samples of known numbers are kept. */
 const samplesKept = 64;
 
@@ -46,12 +48,15 @@ export class Lease {
   readonly #heart: Heart;
   readonly #samples: Sample[] = [];
   #beat = 0;
+  /** By how much the wall clock was ahead of the monotonic one at the last renewal. */
+  #wallAheadMs: number;
   #failing = false;
   #phase: "kept" | "over" = "kept";
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    const { joined, leaseMs } = options;
+    const { joined, leaseMs, environment } = options;
+    this.#wallAheadMs = environment.now() - environment.monotonic();
     this.#sample();
     const heartOptions = {
       intervalMs: Math.ceil(leaseMs / beatsPerLease),
@@ -64,8 +69,10 @@ export class Lease {
 
   /** Until when this node may answer from memory, in ms of the environment's monotonic clock. */
   get untilMs(): number {
-    if (this.#phase === "over") return -Infinity;
-    const { joinedAtMs, leaseMs } = this.#options;
+    const { joinedAtMs, leaseMs, environment } = this.#options;
+    // The monotonic clock stands still while a machine sleeps, and the others' leases do not.
+    const sleptMs = environment.now() - environment.monotonic() - this.#wallAheadMs;
+    if (this.#phase === "over" || sleptMs > longestJumpMs) return -Infinity;
     return Math.max(joinedAtMs, this.#heart.sentAtMs) + reliedPart * leaseMs;
   }
 
@@ -88,7 +95,9 @@ export class Lease {
 
   #heard({ beat, batchNumber, changeNumber }: Beat, sentAtMs: number): void {
     if (this.#phase === "over") return;
+    const { environment } = this.#options;
     this.#failing = false;
+    this.#wallAheadMs = environment.now() - environment.monotonic();
     const known = this.#samples.findLast(({ atMs }) => atMs < sentAtMs);
     if (known !== undefined && (beat <= known.beat || batchNumber < known.batch || changeNumber < known.change)) {
       this.#options.lost(
@@ -123,23 +132,14 @@ class TimedHeart implements Heart {
   sentAtMs = -Infinity;
   readonly #options: LeaseOptions;
   readonly #intervalMs: number;
-  readonly #heard: (beat: Beat, sentAtMs: number) => void;
-  readonly #failed: (failure: StoreFailure) => void;
+  readonly #heart: HeartOptions;
   #timer: Timer | null = null;
   #stopped = false;
 
-  constructor(
-    options: LeaseOptions,
-    heart: {
-      readonly intervalMs: number;
-      heard(beat: Beat, sentAtMs: number): void;
-      failed(failure: StoreFailure): void;
-    },
-  ) {
+  constructor(options: LeaseOptions, heart: HeartOptions) {
     this.#options = options;
     this.#intervalMs = heart.intervalMs;
-    this.#heard = heart.heard;
-    this.#failed = heart.failed;
+    this.#heart = heart;
     void this.#renew();
   }
 
@@ -155,14 +155,14 @@ class TimedHeart implements Heart {
       const beat = await joined.ownership.beat();
       if (this.#stopped) return;
       this.sentAtMs = sentAtMs;
-      this.#heard(beat, sentAtMs);
+      this.#heart.heard(beat, sentAtMs);
     } catch (error) {
       if (this.#stopped) return;
       const failure =
         error instanceof StoreFailure
           ? error
           : new StoreFailure("retry", "STORE_UNAVAILABLE", messageOf(error), { cause: error });
-      this.#failed(failure);
+      this.#heart.failed(failure);
       if (failure.kind === "lost") return;
     }
     // The next one only when this one is over: whoever was paused does not wake up to a crowd of them.

@@ -45,7 +45,7 @@ export function plan(me: string, nodes: readonly PlacementNode[], owners: readon
   const slotsOf = new Map<string, number[]>();
   owners.forEach((owner, slot) => {
     if (owner === null) free.push(slot);
-    else slotsOf.get(owner)?.push(slot) ?? slotsOf.set(owner, [slot]);
+    else append(slotsOf, owner, slot);
   });
   for (const slot of free) {
     const taker = heaviest(slot, takers, null);
@@ -69,7 +69,7 @@ export function plan(me: string, nodes: readonly PlacementNode[], owners: readon
       given += 1;
       taker.load += 1;
       if (giver.node !== me) continue;
-      give.get(taker.node)?.push(slot) ?? give.set(taker.node, [slot]);
+      append(give, taker.node, slot);
     }
   }
   return { acquire, give };
@@ -100,7 +100,7 @@ function heaviest(slot: number, takers: readonly Taker[], giver: PlacementNode |
     if (taker.load >= taker.share || taker.node === giver?.node) continue;
     const knows = giver === null || giver.types.every((type) => taker.types.includes(type));
     // One that leaves gives to anybody, if need be.
-    if (!knows && (giver?.draining !== true || bestKnows)) continue;
+    if (!knows && (!giver.draining || bestKnows)) continue;
     const weighs = weight(taker.hash, slot);
     if (weighs <= bestWeight && knows === bestKnows) continue;
     best = taker;
@@ -120,4 +120,10 @@ function weight(node: number, slot: number): number {
 
 function byName(a: PlacementNode, b: PlacementNode): number {
   return a.node < b.node ? -1 : a.node > b.node ? 1 : 0;
+}
+
+function append(lists: Map<string, number[]>, key: string, slot: number): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [slot]);
+  else list.push(slot);
 }

@@ -156,7 +156,7 @@ function decodeCall(part: unknown): WireCall {
 }
 
 /** A result that has arrived. */
-export function decodeResult(part: unknown): WireResult {
+function decodeResult(part: unknown): WireResult {
   const [call, kind, value, epoch] = part as [number, number, unknown, number | undefined];
   if (kind === 2) {
     return { call, moved: value === undefined ? null : { node: value as string, epoch: epoch ?? 0 } };

@@ -51,7 +51,6 @@ export const errorCodes = {
   STALE_REVISION: { retryable: true, outcome: "not-applied" },
   // Owning objects.
   LEASE_LAPSED: { retryable: true, outcome: "not-applied" },
-  NOT_OWNER: { retryable: true, outcome: "not-applied" },
   OWNER_UNREACHABLE: { retryable: true, outcome: "not-applied" },
   TYPE_NOT_SERVED: { retryable: true, outcome: "not-applied" },
   TRANSPORT_UNAVAILABLE: { retryable: true, outcome: "not-applied" },

@@ -154,7 +154,7 @@ export class Router implements CallObserver {
       // Its alarm is another node's now.
       call.resolve(undefined);
     } else if (call.isFromNode) {
-      call.reject(notOwner(call.address));
+      call.reject(new NotOwner(call.address));
     } else {
       const forwarded = new ForwardedCall(call, (home) => this.redeliver(home, type));
       forwarded.carriedBy(ownership.forward(forwarded));
@@ -174,12 +174,13 @@ export class Router implements CallObserver {
   }
 
   /** Runs a call from another node. */
-  receive({ request, timeoutMs, reply }: IncomingCall, type: ObjectType): TakenCall {
+  receive(incoming: IncomingCall, type: ObjectType): TakenCall {
+    const { request, timeoutMs } = incoming;
     const { address, args, idempotency, chain } = request;
     const operation = operationNamed(request.operation, type.operations);
     if (operation === undefined) {
       const message = `${formatAddress(address)}: the node that owns the object has no handler "${request.operation}".`;
-      reply({ kind: "error", error: new DurableObjectError("UNKNOWN_HANDLER", message, { address }) });
+      incoming.reply({ kind: "error", error: new DurableObjectError("UNKNOWN_HANDLER", message, { address }) });
       return { abort() {} };
     }
     const nowMs = this.#options.environment.monotonic();
@@ -188,16 +189,19 @@ export class Router implements CallObserver {
     call.isFromNode = true;
     call.idempotency = idempotency;
     call.promise.then(
-      (value) => reply({ kind: "value", value }),
+      (value) => incoming.reply({ kind: "value", value }),
       (error: unknown) => {
-        const isError = error instanceof DurableObjectError;
-        if (isError && error.code === "NOT_OWNER") reply({ kind: "moved" });
-        else reply({ kind: "error", error: isError ? error : crashed(address, error) });
+        if (error instanceof NotOwner) incoming.reply({ kind: "moved" });
+        else
+          incoming.reply({
+            kind: "error",
+            error: error instanceof DurableObjectError ? error : crashed(address, error),
+          });
       },
     );
     this.#pending += 1;
     const isFull = this.#pending > this.#options.maxPendingCalls;
-    if (this.#closed !== null && !this.#closed.draining) call.reject(notOwner(address));
+    if (this.#closed !== null && !this.#closed.draining) call.reject(new NotOwner(address));
     else if (isFull) call.reject(this.#overloaded(address));
     else this.#deliver(call, type, nowMs);
     if (call.stage !== "settled") this.#deadlines.add(call);
@@ -279,11 +283,11 @@ export class Router implements CallObserver {
   }
 }
 
-/** `NOT_OWNER`: the object belongs to another node. */
-function notOwner(address: Address): DurableObjectError {
-  return new DurableObjectError("NOT_OWNER", `${formatAddress(address)}: this node does not own the object.`, {
-    address,
-  });
+/** The object belongs to another node. Its caller is a node too, and looks for the owner. */
+class NotOwner extends DurableObjectError {
+  constructor(address: Address) {
+    super("OWNER_UNREACHABLE", `${formatAddress(address)}: this node does not own the object.`, { address });
+  }
 }
 
 function crashed(address: Address, error: unknown): DurableObjectError {

@@ -32,7 +32,7 @@ import { activateOperation, alarmOperations, deactivateOperation, deleteOperatio
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
-import { SharedOwnership } from "../cluster/shared-ownership.ts";
+import { ClusterNode } from "../cluster/cluster-node.ts";
 import { SoleOwnership } from "../cluster/sole-ownership.ts";
 
 /** Where an object is live. */
@@ -224,7 +224,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Has an object leave memory, after the calls that wait for it. Nothing happens if it is not there. */
   async deactivate(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<void> {
-    await this.#system(deactivateOperation, definition, id, options);
+    if (this.locate(definition, id, options) !== null) await this.#system(deactivateOperation, definition, id, options);
   }
 
   /**
@@ -439,7 +439,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ownership =
     cluster === null
       ? new SoleOwnership(store, environment)
-      : new SharedOwnership({
+      : new ClusterNode({
           store: store as unknown as OwnershipStore,
           cluster,
           environment,

@@ -1,5 +1,5 @@
 /**
- * Shared ownership: a process that has a part of a store, as one node among others.
+ * A node of a cluster: a process that owns a part of a store, as one among others.
  *
  *   joining ──► member ──► draining ──► stopped
  *      ▲           │
@@ -14,7 +14,7 @@ import { formatAddress, type Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
 import { slotCount, slotOf } from "../core/slot.ts";
-import { StoreFailure, type OpenObjectStore } from "../ports/object-store.ts";
+import type { OpenObjectStore, StoreFailure } from "../ports/object-store.ts";
 import type { JoinedStore, OwnershipStore, ProcessIdentity } from "../ports/ownership-store.ts";
 import type { OpenTransport } from "../ports/transport.ts";
 import { publishOwnership } from "../telemetry/channels.ts";
@@ -33,7 +33,7 @@ const longestRejoinMs = 5_000;
 /** How long a call from another node waits for the hand-over of its slot before its caller is told to look around. */
 const mostMovesMs = 5_000;
 
-interface SharedOwnershipOptions {
+interface ClusterNodeOptions {
   readonly store: OwnershipStore;
   readonly cluster: Cluster;
   readonly environment: Environment;
@@ -57,8 +57,8 @@ interface Life {
 }
 
 /** One node among others. */
-export class SharedOwnership implements Ownership {
-  readonly #options: SharedOwnershipOptions;
+export class ClusterNode implements Ownership {
+  readonly #options: ClusterNodeOptions;
   #host: OwnershipHost | null = null;
   #life: Life | null = null;
   #phase: "joining" | "member" | "draining" | "stopped" = "joining";
@@ -67,7 +67,7 @@ export class SharedOwnership implements Ownership {
   /** Who waits for news of a slot. */
   readonly #watchers = new Map<number, (() => void)[]>();
 
-  constructor(options: SharedOwnershipOptions) {
+  constructor(options: ClusterNodeOptions) {
     this.#options = options;
   }
 
