@@ -51,14 +51,6 @@ export interface PhaseMessage {
   readonly to: string;
 }
 
-/** Something an operator should know: the message on `durable-object:warning`. */
-export interface WarningMessage {
-  /** A stable name: `commit-in-doubt`, `sweep-failed`, `store-lost`. */
-  readonly warning: string;
-  readonly message: string;
-  readonly cause?: unknown;
-}
-
 /** Who owns what has changed, as this node sees it: the message on `durable-object:ownership`. */
 export interface OwnershipMessage {
   /**
@@ -73,8 +65,16 @@ export interface OwnershipMessage {
   readonly to?: string;
 }
 
-const ownershipChannel = channel("durable-object:ownership");
+/** Something an operator should know: the message on `durable-object:warning`. */
+export interface WarningMessage {
+  /** A stable name: `commit-in-doubt`, `sweep-failed`, `store-lost`. */
+  readonly warning: string;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
 const phaseChannel = channel("durable-object:activation");
+const ownershipChannel = channel("durable-object:ownership");
 const warningChannel = channel("durable-object:warning");
 
 /** Publishes a change of phase. */
