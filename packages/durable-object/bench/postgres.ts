@@ -28,13 +28,14 @@ const many = run.quick ? 1_000 : 10_000;
 const passes = { ...run, rounds: Math.min(run.rounds, 4) };
 
 const server = await startServer();
-const version = await askVersion(server.url);
+const url = server.url();
+const version = await askVersion();
 const increments: PostgresRow[][] = [];
 // One after the other: they are not to disturb each other.
-for (const objects of sizes) increments.push(await measureIncrements(server.url, objects, callers, run));
-const cold = await measureColdActivation(server.url, many, callers, passes);
-const alarms = await measureDueAlarms(server.url, many, passes);
-await server.stop();
+for (const objects of sizes) increments.push(await measureIncrements(url, objects, callers, run));
+const cold = await measureColdActivation(url, many, callers, passes);
+const alarms = await measureDueAlarms(url, many, passes);
+await server.dispose();
 clearInterval(alive);
 
 const [one = [], , spread = []] = increments;
@@ -77,7 +78,7 @@ report(
     ],
     headlines: [...increments.flat().filter((row) => row.callers !== 1), ...cold.slice(1), ...alarms.slice(1)].map(
       (row) => ({
-        what: `PostgreSQL: ${row.what}${row.callers === null ? "" : `, ${shown(row.callers)} in flight`}`,
+        what: `${row.what}${row.callers === null ? "" : `, ${shown(row.callers)} in flight`}`,
         here: `${perSecond(row.library)} (${times(row.ratio)})`,
         byHand: `${perSecond(row.fastest)} (pool of ${row.fastestPool})`,
       }),
@@ -85,7 +86,7 @@ report(
   },
 );
 
-async function askVersion(url: string): Promise<string> {
+async function askVersion(): Promise<string> {
   const client = new Client({ connectionString: url });
   await client.connect();
   const { rows: found } = await client.query<{ server_version: string }>("SHOW server_version");

@@ -210,7 +210,8 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
   },
   SQL_FAILED: async () => {
     const runtime = await start({ objects: [Thing], store: sqlite(await temporaryFile()) });
-    return await runtime.get(Thing, "a").order();
+    await runtime.get(Thing, "a").order();
+    return undefined;
   },
   COMMIT_UNKNOWN: async () => {
     const { clock, store, counter } = await world();

@@ -134,13 +134,12 @@ describe.skipIf(!hasPostgres)("what passes", () => {
     await counter.increment();
     await sql(`ALTER DATABASE ${database} SET default_transaction_read_only = on`);
     // Not in the middle of a commit: what became of one that was cut off only a database that takes writes can say.
-    await endConnections(database);
-    await expect.poll(() => pool.totalCount).toBe(0);
+    await endConnections(pool, database);
     expect(await errorOf(counter.increment())).toMatchObject({ code: "STORE_READ_ONLY", outcome: "not-applied" });
     expect(await counter.get()).toBe(1);
     expect(await runtime.peek(Counter, "b")).toBeNull();
     await sql(`ALTER DATABASE ${database} RESET default_transaction_read_only`);
-    await endConnections(database);
+    await endConnections(pool, database);
     expect(await counter.increment()).toBe(2);
   });
 
@@ -175,8 +174,15 @@ describe.skipIf(!hasPostgres)("what passes", () => {
   });
 });
 
-async function endConnections(database: string): Promise<void> {
-  await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [database]);
+/** Ends all connections of a pool, also one that is just being made; resolves when the pool has heard of it. */
+async function endConnections(pool: Pool, database: string): Promise<void> {
+  const end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+  await expect
+    .poll(async () => {
+      await sql(end, [database]);
+      return pool.totalCount;
+    })
+    .toBe(0);
 }
 
 describe.skipIf(!hasPostgres)("what cannot be opened", () => {
@@ -314,7 +320,7 @@ describe.skipIf(!hasPostgres)("the application's pool", () => {
     onTestFinished(() => pool.end());
     const runtime = await start({ objects: [Counter], store: postgres(pool) });
     await runtime.get(Counter, "a").increment();
-    await endConnections(database);
+    await endConnections(pool, database);
     expect(await runtime.get(Counter, "a").increment()).toBe(2);
   });
 
