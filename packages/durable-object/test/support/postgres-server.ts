@@ -6,7 +6,7 @@
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chownSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, chownSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 
@@ -94,18 +94,18 @@ export class PostgresServer {
     return server;
   }
 
-  /** The file of the Unix socket. */
-  get socket(): string {
-    return join(this.#directory, ".s.PGSQL.5432");
-  }
-
   /** The URL of a database, `postgres` unless said otherwise. */
   url(database = "postgres"): string {
     return `postgres://postgres@localhost/${database}?host=${encodeURIComponent(this.#directory)}`;
   }
 
-  /** Starts it; resolves when it takes connections. */
-  async start(): Promise<void> {
+  /**
+   * Starts it; resolves when it takes connections.
+   *
+   * @param as - `standby`: it takes no writes, until somebody calls `pg_promote()`
+   */
+  async start(as: "primary" | "standby" = "primary"): Promise<void> {
+    if (as === "standby") writeFileSync(join(this.#data, "standby.signal"), "");
     const all = { ...this.#settings, listen_addresses: "", unix_socket_directories: this.#directory };
     const options = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     // The shell ends the server when whoever started it goes away, for whatever reason.
@@ -122,7 +122,7 @@ export class PostgresServer {
       let log = "";
       started.stderr.setEncoding("utf8").on("data", (text: string) => {
         log = `${log}${text}`.slice(-10_000);
-        if (log.includes("ready to accept connections")) resolve();
+        if (/ready to accept (?:read-only )?connections/.test(log)) resolve();
       });
       started.once("close", () => reject(new Error(`PostgreSQL did not start: ${log}`)));
     });
