@@ -10,6 +10,7 @@ import { formatAddress, type Address } from "../core/address.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { isStorable } from "../core/storable-text.ts";
 import type { StubOptions } from "../object/stub.ts";
 import { calls, type CallContext } from "../telemetry/channels.ts";
 import type { Firing } from "../alarms/firing.ts";
@@ -83,9 +84,15 @@ export class Router implements CallObserver {
     }
     if (
       idempotencyKey !== undefined &&
-      (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > longestKey)
+      (typeof idempotencyKey !== "string" ||
+        idempotencyKey === "" ||
+        idempotencyKey.length > longestKey ||
+        !isStorable(idempotencyKey))
     ) {
-      throw new DurableObjectError("INVALID_OPTION", `idempotencyKey must be a text of 1 to ${longestKey} characters.`);
+      throw new DurableObjectError(
+        "INVALID_OPTION",
+        `idempotencyKey must be a text of 1 to ${longestKey} characters, without U+0000 and unpaired surrogates.`,
+      );
     }
     if (signal !== undefined && typeof signal?.addEventListener !== "function") {
       throw new DurableObjectError("INVALID_OPTION", "signal must be an AbortSignal.");

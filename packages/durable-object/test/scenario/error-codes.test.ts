@@ -262,7 +262,7 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
   SQL_FAILED: async () => {
     const runtime = await start({ objects: [Thing], store: sqlite(await temporaryFile()) });
     await runtime.get(Thing, "a").order();
-    return null;
+    return undefined;
   },
   COMMIT_UNKNOWN: async () => {
     const { clock, store, counter } = await world();
