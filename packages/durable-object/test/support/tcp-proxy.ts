@@ -4,7 +4,7 @@
  */
 
 import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createConnection, createServer, type NetConnectOpts, type Server, type Socket } from "node:net";
 
 /** What happens to the next request. */
 type Fate = "pass" | "cut-before" | "cut-reply" | "hold";
@@ -23,13 +23,13 @@ export class TcpProxy {
   readonly #held: { readonly server: Socket; readonly request: Buffer }[] = [];
   #isStalled = false;
 
-  private constructor(socketPath: string) {
-    this.#listener = createServer((client) => this.#connect(client, socketPath));
+  private constructor(to: NetConnectOpts) {
+    this.#listener = createServer((client) => this.#connect(client, to));
   }
 
-  /** @param socketPath - of the Unix socket of the server */
-  static async create(socketPath: string): Promise<TcpProxy> {
-    const proxy = new TcpProxy(socketPath);
+  /** @param to - the Unix socket of the server, or its port on this machine */
+  static async create(to: string | number): Promise<TcpProxy> {
+    const proxy = new TcpProxy(typeof to === "string" ? { path: to } : { port: to, host: "127.0.0.1" });
     proxy.#listener.listen(0, "127.0.0.1");
     await once(proxy.#listener, "listening");
     return proxy;
@@ -78,6 +78,15 @@ export class TcpProxy {
     }
   }
 
+  /** What was held up by `stall` arrives now, late. */
+  resume(): void {
+    this.#isStalled = false;
+    for (const { client, server } of this.#lines) {
+      client.resume();
+      server.resume();
+    }
+  }
+
   /** Everything is cut, and the line is good again. */
   cut(): void {
     this.#isStalled = false;
@@ -94,8 +103,8 @@ export class TcpProxy {
     await once(this.#listener, "close");
   }
 
-  #connect(client: Socket, socketPath: string): void {
-    const server = connect(socketPath);
+  #connect(client: Socket, to: NetConnectOpts): void {
+    const server = createConnection(to);
     const line = { client, server };
     this.#lines.add(line);
     const ignore = (): void => {};
