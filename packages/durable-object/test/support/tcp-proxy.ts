@@ -31,10 +31,15 @@ export class TcpProxy {
   }
 
   /**
-   * @param server - where the server listens
+   * @param to - where the server listens: its Unix socket, or its port on this machine, or both in full
    * @param words - what stands for what in its replies; of the same lengths
    */
-  static async create(server: NetConnectOpts, words: ReadonlyMap<string, string> = new Map()): Promise<TcpProxy> {
+  static async create(
+    to: NetConnectOpts | string | number,
+    words: ReadonlyMap<string, string> = new Map(),
+  ): Promise<TcpProxy> {
+    const server =
+      typeof to === "string" ? { path: to } : typeof to === "number" ? { port: to, host: "127.0.0.1" } : to;
     const proxy = new TcpProxy(server, words);
     proxy.#listener.listen(0, "127.0.0.1");
     await once(proxy.#listener, "listening");
@@ -84,6 +89,15 @@ export class TcpProxy {
     for (const { client, server } of this.#lines) {
       client.pause();
       server.pause();
+    }
+  }
+
+  /** What was held up by `stall` arrives now, late. */
+  resume(): void {
+    this.#isStalled = false;
+    for (const { client, server } of this.#lines) {
+      client.resume();
+      server.resume();
     }
   }
 
