@@ -54,6 +54,12 @@ export class TcpProxy {
     url.port = typeof address === "object" && address !== null ? `${address.port}` : "";
   }
 
+  /** The port of this machine that a line begins at. */
+  get port(): number {
+    const address = this.#listener.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
   /** The next request does not arrive, and never will. */
   cutBeforeRequest(): void {
     this.#fates.push("cut-before");
