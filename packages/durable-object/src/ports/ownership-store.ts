@@ -22,9 +22,11 @@ import type { OpenObjectStore, StoreFailure } from "./object-store.ts";
 /** Where a process runs, so that its successor on the same machine can tell that it is gone. */
 export interface ProcessIdentity {
   readonly host: string;
-  /** Changes with every start of the machine; null if unknown. */
+  /** Changes with every start of the machine, and where pids mean something else; null if unknown. */
   readonly boot: string | null;
   readonly pid: number;
+  /** When the process started, in whatever the machine counts: pids are used again. Absent or null if unknown. */
+  readonly started?: string | null;
 }
 
 /** What a node says of itself when it joins. */

@@ -2,7 +2,8 @@
  * The connections of one open store: to whom a statement is given, and when a connection is not used again.
  *
  * With a URL there are two small pools. Writing has its own, so that a commit or a sign of life never waits
- * behind reads; at most one commit and one renewal of the lease use it at a time. With a pool of the
+ * behind reads; at most one commit, one renewal of the lease and, in a cluster, one change of ownership use it at a
+ * time. With a pool of the
  * application everything goes through that one, and closing leaves it open.
  *
  * Nothing is kept in a session: every statement stands for itself, or is part of a transaction that is begun
@@ -59,8 +60,12 @@ export class PostgresConnections {
     for (const pool of new Set([reading, writing])) pool.on("error", ignore);
   }
 
-  /** Connects to nothing yet. */
-  static async create(options: ResolvedPostgresOptions): Promise<PostgresConnections> {
+  /**
+   * Connects to nothing yet.
+   *
+   * @param writers - how many connections writing may take
+   */
+  static async create(options: ResolvedPostgresOptions, writers = 2): Promise<PostgresConnections> {
     const { database, readConnections } = options;
     if (typeof database !== "string") return new PostgresConnections(database, database, async () => {}, options);
     const { default: pg } = await import("pg");
@@ -76,7 +81,7 @@ export class PostgresConnections {
         fallback_application_name: "durable-object",
       });
     const reading = pool(readConnections);
-    const writing = pool(2);
+    const writing = pool(writers);
     const end = async (): Promise<void> => {
       await Promise.all([reading.end(), writing.end()]);
     };
@@ -180,9 +185,9 @@ export class PostgresConnections {
           : { queryMode: "extended" }),
     };
     try {
-      // Several statements in one text have several results, which nobody asks for.
-      const { rows = [] } = (await client.query(query)) as { readonly rows?: readonly unknown[] };
-      return rows as readonly Row[];
+      // Several statements in one text have several results, of which the last one counts.
+      const results = [await client.query(query)].flat();
+      return (results.at(-1)?.rows ?? []) as readonly Row[];
     } catch (error) {
       if (isSeverityUnknown(error) && (await answers(client, timeoutMs))) connectionSurvived(error);
       // A pooler that gives each transaction another connection, and knows nothing of prepared statements.

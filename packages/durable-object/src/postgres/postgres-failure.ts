@@ -55,6 +55,11 @@ const preparedStatementExists = "42P05";
 const planOutdated = "0A000";
 const readOnly = "25006";
 
+/** Whether a lock was not to be had in time. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === "55P03";
+}
+
 /** Whether a pooler does not know the prepared statements that were made through it. */
 export function isStatementUnknown(error: unknown): boolean {
   const code = sqlState(error);

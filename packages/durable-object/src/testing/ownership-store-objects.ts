@@ -92,8 +92,8 @@ export const objectCases: readonly OwnershipStoreCase[] = [
       const two = await tested.join();
       await one.commit(write("a", { state: "1" }));
       assert.deepEqual(await two.commit(write("a", { baseRevision: 1, state: "2" })), []);
-      assert.deepEqual(await one.commit(write("a", { baseRevision: 1, state: "x" }), write("b")), [0]);
-      assert.deepEqual(await two.commit(write("b", { state: "x" })), [0]);
+      assert.deepEqual(await one.commit(write("a", { baseRevision: 1, state: '"x"' }), write("b")), [0]);
+      assert.deepEqual(await two.commit(write("b", { state: '"x"' })), [0]);
       await one.objects.assertStored("a", { revision: 2, state: "2", stateVersion: 1 });
       await one.objects.assertStored("b", { revision: 1, state: "{}", stateVersion: 1 });
     },
@@ -122,7 +122,7 @@ export const objectCases: readonly OwnershipStoreCase[] = [
       await one.objects.store.commit(ofOne);
       // The same numbers, and nothing to do with them.
       await two.commit(write("b", { state: "1" }));
-      const ofTwo = two.objects.batch([write("a", { baseRevision: 1, state: "x" }), write("b", { state: "x" })]);
+      const ofTwo = two.objects.batch([write("a", { baseRevision: 1, state: '"x"' }), write("b", { state: '"x"' })]);
       assert.equal(ofTwo.number, ofOne.number);
       for (let attempt = 0; attempt < 2; attempt++) {
         assert.deepEqual([...(await two.objects.store.commit(ofTwo)).stale], [0, 1]);

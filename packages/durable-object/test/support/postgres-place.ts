@@ -62,6 +62,7 @@ export function borrowedSchema(): string {
     try {
       // First its owner: whoever is still writing is fenced by that.
       const statements = tables.map((table) => `DELETE FROM ${schema}.durable_object${table}`);
+      statements.push(`UPDATE ${schema}.durable_object_slots SET epoch = 0, since = NULL WHERE epoch > 0`);
       await sharedPool().query(statements.join(";"));
       emptied.push(schema);
     } catch {
