@@ -66,7 +66,7 @@ export class ChaosRun implements AsyncDisposable {
       busy: new Set(),
       names: new Map(),
       // From far shorter than a lease to well past it.
-      hold: () => sleep(this.#chance.between(0.05, 2.2) * options.leaseMs),
+      hold: (_, length) => sleep(this.#chance.between(0.05, length === "a moment" ? 0.3 : 2.2) * options.leaseMs),
     };
   }
 

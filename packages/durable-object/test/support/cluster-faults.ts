@@ -18,8 +18,8 @@ export interface FaultTarget {
   readonly busy: Set<ClusterNode>;
   /** The names of nodes that were given one. */
   readonly names: Map<ClusterNode, string>;
-  /** Lets a fault last. */
-  hold(node: ClusterNode | null): Promise<void>;
+  /** Lets a fault last: usually for so long that leases may end. */
+  hold(node: ClusterNode | null, length?: "a moment"): Promise<void>;
 }
 
 /** A kind of fault. */
@@ -57,6 +57,15 @@ function killed(isFollowed: boolean): Fault["strike"] {
     });
 }
 
+/** It dies when its commits have landed, and it does not know: whoever repeats them should hear what became of them. */
+const killedUnanswered: Fault["strike"] = (target) =>
+  withNode(target, async (node) => {
+    node.postgres.stall("replies");
+    await target.hold(node, "a moment");
+    await node.kill();
+    await begin(target, target.names.get(node) ?? null);
+  });
+
 /** Starts a node under a name, or under a new one. */
 export async function begin({ processes, names }: FaultTarget, name: string | null): Promise<void> {
   const given = name ?? `web-${names.size + 1}`;
@@ -75,8 +84,10 @@ const followedWhilePaused: Fault["strike"] = (target) =>
   withNode(target, async (node) => {
     node.pause();
     await begin(target, null);
+    // It is asked things that its successor knows better.
+    await target.hold(node, "a moment");
     node.proceed();
-    await target.hold(node);
+    await target.hold(node, "a moment");
     await node.kill();
   });
 
@@ -123,6 +134,7 @@ const stalls = ["requests", "replies", "both"] as const;
 export const faults: readonly Fault[] = [
   fault("killed, followed by name", "node", "nothing", killed(true)),
   fault("killed, not followed", "node", "nothing", killed(false)),
+  fault("killed, its commits unanswered", "node", "nothing", killedUnanswered),
   fault("paused", "node", "nothing", paused),
   fault("paused and followed", "node", "alone", followedWhilePaused),
   fault("PostgreSQL restarted, fast", "postgres", "nothing", ({ processes }) => processes.restartPostgres("fast")),

@@ -52,7 +52,7 @@ export class ClusterLine {
   cut(): void {
     this.#state = "cut";
     for (const { client, server } of this.#connections) {
-      client.resetAndDestroy();
+      reset(client);
       server.destroy();
     }
   }
@@ -80,7 +80,7 @@ export class ClusterLine {
     // A reset is what there is to hear of an error, and the end of the connection says that already.
     client.on("error", ignore);
     if (this.#state === "cut") {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const server = connect({ allowHalfOpen: true, ...this.#to }).on("error", ignore);
@@ -105,6 +105,12 @@ export class ClusterLine {
     if (this.#state === "replies" || this.#state === "both") server.pause();
     else server.resume();
   }
+}
+
+/** A socket that was ended cannot be reset any more: Node.js would never let go of it. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function ignore(): void {}

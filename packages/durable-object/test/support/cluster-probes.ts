@@ -109,8 +109,10 @@ export class ClusterProbes {
       const node = open[Math.floor(chance.number() * open.length)];
       if (node !== undefined) {
         const { object } = probe;
-        const call = { type: "counter", id: object.id, handler: "increment", args: [1], timeoutMs: deadlineMs } as const;
-        const ended = history.follow(object, { ask: "increment", by: 1 }, () =>
+        const isRead = chance.number() < 0.3;
+        const asked = isRead ? { handler: "glance", args: [] } : { handler: "increment", args: [1] };
+        const call = { type: "counter", id: object.id, ...asked, timeoutMs: deadlineMs } as const;
+        const ended = history.follow(object, isRead ? { ask: "read" } : { ask: "increment", by: 1 }, () =>
           history.attempt(object, node.label, () => node.call(call)),
         );
         const heard = await within(ended, patienceMs);
