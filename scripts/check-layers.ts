@@ -46,7 +46,12 @@ const adapter = (...packages: string[]): Folder => ({
 
 /** The layout. `.` is `src` itself, with its index.ts. */
 const folders: Readonly<Record<string, Folder>> = {
-  ".": { group: "door", folders: ["object", "core", "ports", "alarms", "runtime"], packages: [], node: false },
+  ".": {
+    group: "door",
+    folders: ["object", "core", "ports", "alarms", "cluster", "runtime"],
+    packages: [],
+    node: false,
+  },
   http: door,
   client: door,
   testing: door,

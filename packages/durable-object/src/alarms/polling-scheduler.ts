@@ -111,6 +111,10 @@ class PollingScheduler implements RunningScheduler {
     if (earliest < this.#lookAt) this.#lookBy(earliest);
   }
 
+  look(): void {
+    if (this.#phase !== "stopped") this.#lookBy(-Infinity);
+  }
+
   async stop(): Promise<void> {
     this.#phase = "stopped";
     this.#timer?.cancel();

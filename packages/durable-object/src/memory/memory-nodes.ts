@@ -116,7 +116,7 @@ export class MemoryNodes {
       case "evict": {
         const now = this.#time(row.joining);
         const victim = this.#rows.get(change.node);
-        if (victim?.beat !== change.beat || victim.expiresAt >= now) break;
+        if (victim?.beat !== change.beat || (victim.expiresAt >= now && !change.force)) break;
         this.#evicted(now, this.remove(victim));
         break;
       }
@@ -146,6 +146,11 @@ export class MemoryNodes {
     if (this.#rows.get(node) === row) return;
     const problem = `The node ${node} is no member any more: it left or was evicted.`;
     throw new StoreFailure("lost", "STORE_TAKEN_OVER", problem);
+  }
+
+  /** Whether a node owns a slot now. */
+  isOwner(node: string, slot: number): boolean {
+    return this.#slots[slot]?.owner === node;
   }
 
   #owns(node: string, { slot, epoch }: SlotEpoch): boolean {

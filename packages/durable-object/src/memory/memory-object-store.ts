@@ -68,7 +68,8 @@ export class MemoryObjectStore implements ObjectStore, OwnershipStore {
     this.#succeed(environment);
     const lane: Lane = { node, number: 0, result: null, isAlive: true };
     this.#owner = lane;
-    return new OpenMemoryObjectStore(this.#tables, lane, (clean) => {
+    const ownsAll = (): boolean => true;
+    return new OpenMemoryObjectStore(this.#tables, lane, ownsAll, (clean) => {
       lane.isAlive = false;
       if (this.#owner !== lane) return;
       this.#owner = null;
@@ -82,7 +83,8 @@ export class MemoryObjectStore implements ObjectStore, OwnershipStore {
     this.#succeed(joining.environment);
     const { lane, ownership } = this.#nodes.join(joining);
     // The row stays: what is closed here is only a way to it.
-    return { ownership, objects: new OpenMemoryObjectStore(this.#tables, lane, () => {}) };
+    const owns = (address: Address): boolean => this.#nodes.isOwner(joining.node, slotOf(address));
+    return { ownership, objects: new OpenMemoryObjectStore(this.#tables, lane, owns, () => {}) };
   }
 
   /** After one who owned all of it and died, every due alarm is a suspect. */
@@ -105,12 +107,20 @@ class OpenMemoryObjectStore implements OpenObjectStore {
   readonly leaseUntilMs = Infinity;
   readonly #tables: MemoryTables;
   readonly #lane: Lane;
+  /** Whose alarms this owner delivers. */
+  readonly #owns: (address: Address) => boolean;
   readonly #release: (clean: boolean) => void;
   #closed = false;
 
-  constructor(tables: MemoryTables, lane: Lane, release: (clean: boolean) => void) {
+  constructor(
+    tables: MemoryTables,
+    lane: Lane,
+    owns: (address: Address) => boolean,
+    release: (clean: boolean) => void,
+  ) {
     this.#tables = tables;
     this.#lane = lane;
+    this.#owns = owns;
     this.#release = release;
   }
 
@@ -161,7 +171,7 @@ class OpenMemoryObjectStore implements OpenObjectStore {
   async dueAlarms({ type, tenant, dueBy, limit }: DueAlarmsQuery): Promise<readonly AddressedAlarm[]> {
     this.#assertOpen();
     return [...this.#tables.allAlarms()]
-      .filter((alarm) => isDue(alarm, type, dueBy) && (tenant === null || alarm.address.tenant === tenant))
+      .filter((alarm) => this.#isDue(alarm, type, dueBy) && (tenant === null || alarm.address.tenant === tenant))
       .sort(byDueTime)
       .slice(0, limit);
   }
@@ -170,7 +180,7 @@ class OpenMemoryObjectStore implements OpenObjectStore {
     this.#assertOpen();
     let next: number | null = null;
     for (const { address, status, dueAt } of this.#tables.allAlarms()) {
-      if (status !== "set" || dueAt <= after || !types.includes(address.type)) continue;
+      if (status !== "set" || dueAt <= after || !types.includes(address.type) || !this.#owns(address)) continue;
       if (next === null || dueAt < next) next = dueAt;
     }
     return next;
@@ -178,7 +188,7 @@ class OpenMemoryObjectStore implements OpenObjectStore {
 
   async dueTenants(type: string, dueBy: number): Promise<readonly string[]> {
     this.#assertOpen();
-    const due = [...this.#tables.allAlarms()].filter((alarm) => isDue(alarm, type, dueBy));
+    const due = [...this.#tables.allAlarms()].filter((alarm) => this.#isDue(alarm, type, dueBy));
     return [...new Set(due.map(({ address }) => address.tenant))].sort(compareUtf8);
   }
 
@@ -231,6 +241,10 @@ class OpenMemoryObjectStore implements OpenObjectStore {
     this.#release(clean);
   }
 
+  #isDue({ address, status, dueAt }: AddressedAlarm, type: string, dueBy: number): boolean {
+    return status === "set" && dueAt <= dueBy && address.type === type && this.#owns(address);
+  }
+
   #assertOpen(): void {
     if (this.#closed || !this.#lane.isAlive) {
       throw new StoreFailure(
@@ -244,10 +258,6 @@ class OpenMemoryObjectStore implements OpenObjectStore {
 
 function withoutAddress({ address: _address, suspect: _suspect, ...alarm }: AddressedAlarm): StoredAlarm {
   return alarm;
-}
-
-function isDue({ address, status, dueAt }: AddressedAlarm, type: string, dueBy: number): boolean {
-  return status === "set" && dueAt <= dueBy && address.type === type;
 }
 
 function byDueTime(a: StoredAlarm, b: StoredAlarm): number {

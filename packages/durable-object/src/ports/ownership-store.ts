@@ -22,9 +22,11 @@ import type { OpenObjectStore, StoreFailure } from "./object-store.ts";
 /** Where a process runs, so that its successor on the same machine can tell that it is gone. */
 export interface ProcessIdentity {
   readonly host: string;
-  /** Changes with every start of the machine; null if unknown. */
+  /** Changes with every start of the machine, and where pids mean something else; null if unknown. */
   readonly boot: string | null;
   readonly pid: number;
+  /** When the process started, in whatever the machine counts: pids are used again. Absent or null if unknown. */
+  readonly started?: string | null;
 }
 
 /** What a node says of itself when it joins. */
@@ -78,9 +80,10 @@ export type OwnershipChange =
   | { readonly change: "hand over"; readonly slots: readonly SlotEpoch[]; readonly to: string }
   /**
    * Deletes the row of a node that has not renewed its lease since that beat, and whose lease is over. It may have died
-   * of an alarm: those of its slots that are set and due become suspects.
+   * of an alarm: those of its slots that are set and due become suspects. With `force` the lease need not be over: its
+   * process is known to be gone, or the store's clock is not to be trusted.
    */
-  | { readonly change: "evict"; readonly node: string; readonly beat: number }
+  | { readonly change: "evict"; readonly node: string; readonly beat: number; readonly force?: boolean }
   /** Gives its slots away from now on, and takes no more. */
   | { readonly change: "drain" };
 
@@ -99,8 +102,8 @@ export interface HeartOptions {
   readonly intervalMs: number;
   /** Without a sign of the application's thread for so long, in ms, no renewal is sent until there is one. */
   readonly stallMs: number;
-  /** What a renewal was answered. */
-  heard(beat: Beat): void;
+  /** What a renewal was answered, and when it was sent, in ms of the environment's monotonic clock. */
+  heard(beat: Beat, sentAtMs: number): void;
   /** A renewal failed: `lost` if the row is gone (then there is no further one), otherwise it is tried again. */
   failed(failure: StoreFailure): void;
 }
@@ -130,7 +133,11 @@ export interface OwnershipStore {
 
 /** What a node has once it has joined: both end with its row. */
 export interface JoinedStore {
-  /** Its right to commit; `close` lets go of what it holds here, and leaves the row. */
+  /**
+   * Its right to commit; `close` lets go of what it holds here, and leaves the row. Of alarms that are due or will be
+   * it knows those of the slots that the node owns. How long it may answer from memory follows from its beats:
+   * `leaseUntilMs` is `Infinity`.
+   */
   readonly objects: OpenObjectStore;
   readonly ownership: OpenOwnershipStore;
 }

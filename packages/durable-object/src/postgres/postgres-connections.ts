@@ -2,7 +2,8 @@
  * The connections of one open store: to whom a statement is given, and when a connection is not used again.
  *
  * With a URL there are two small pools. Writing has its own, so that a commit or a sign of life never waits
- * behind reads; at most one commit and one renewal of the lease use it at a time. With a pool of the
+ * behind reads; at most one commit, one renewal of the lease and, in a cluster, one change of ownership use it at a
+ * time. With a pool of the
  * application everything goes through that one, and closing leaves it open.
  *
  * Nothing is kept in a session: every statement stands for itself, or is part of a transaction that is begun
@@ -21,7 +22,13 @@ import {
   type Statement,
   type Value,
 } from "./postgres-pool.ts";
-import { isStatementUnknown, leavesConnectionUsable } from "./postgres-failure.ts";
+import {
+  connectionSurvived,
+  isSeverityUnknown,
+  isStatementUnknown,
+  leavesConnectionUsable,
+  sqlState,
+} from "./postgres-failure.ts";
 
 /** How long a new connection may take, in ms. */
 const connectionTimeoutMs = 5_000;
@@ -53,8 +60,12 @@ export class PostgresConnections {
     for (const pool of new Set([reading, writing])) pool.on("error", ignore);
   }
 
-  /** Connects to nothing yet. */
-  static async create(options: ResolvedPostgresOptions): Promise<PostgresConnections> {
+  /**
+   * Connects to nothing yet.
+   *
+   * @param writers - how many connections writing may take
+   */
+  static async create(options: ResolvedPostgresOptions, writers = 2): Promise<PostgresConnections> {
     const { database, readConnections } = options;
     if (typeof database !== "string") return new PostgresConnections(database, database, async () => {}, options);
     const { default: pg } = await import("pg");
@@ -70,7 +81,7 @@ export class PostgresConnections {
         fallback_application_name: "durable-object",
       });
     const reading = pool(readConnections);
-    const writing = pool(2);
+    const writing = pool(writers);
     const end = async (): Promise<void> => {
       await Promise.all([reading.end(), writing.end()]);
     };
@@ -174,13 +185,26 @@ export class PostgresConnections {
           : { queryMode: "extended" }),
     };
     try {
-      // Several statements in one text have several results, which nobody asks for.
-      const { rows = [] } = (await client.query(query)) as { readonly rows?: readonly unknown[] };
-      return rows as readonly Row[];
+      // Several statements in one text have several results, of which the last one counts.
+      const results = [await client.query(query)].flat();
+      return (results.at(-1)?.rows ?? []) as readonly Row[];
     } catch (error) {
+      if (isSeverityUnknown(error) && (await answers(client, timeoutMs))) connectionSurvived(error);
       // A pooler that gives each transaction another connection, and knows nothing of prepared statements.
       if (isPrepared && isStatementUnknown(error)) this.#prepares = false;
       throw error;
     }
+  }
+}
+
+const inFailedTransaction = "25P02";
+
+/** Whether a connection still answers, if only that it wants its transaction to be rolled back first. */
+async function answers(client: PostgresClient, timeoutMs: number): Promise<boolean> {
+  try {
+    await client.query({ text: "SELECT 1", values: [], rowMode: "array", types: textTypes, query_timeout: timeoutMs });
+    return true;
+  } catch (error) {
+    return sqlState(error) === inFailedTransaction;
   }
 }

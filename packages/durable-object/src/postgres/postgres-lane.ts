@@ -16,6 +16,7 @@ import { commitWithSql } from "./postgres-application-sql.ts";
 import type { Commits } from "./postgres-commit.ts";
 import type { PostgresConnections } from "./postgres-connections.ts";
 import { isReadOnly, storeFailure } from "./postgres-failure.ts";
+import type { Loss } from "./postgres-standing.ts";
 import type { Statements } from "./postgres-statements.ts";
 
 /** What a lane is given. */
@@ -26,8 +27,8 @@ export interface LaneOptions {
   readonly node: string;
   /** The store as messages call it. */
   readonly where: string;
-  /** The right to write is gone: `"taken"`, or the database does not remember what it said (`"rewound"`). */
-  readonly onLost: (why: "taken" | "rewound") => StoreFailure;
+  /** The right to write is gone. */
+  readonly onLost: (how: Loss) => StoreFailure;
 }
 
 /** What an attempt came to. */
@@ -47,6 +48,8 @@ export class PostgresLane {
   #answered = 0;
   /** How many numbers were used up by empty batches. */
   #ahead = 0;
+  /** When each of them was, by `performance.now()`. */
+  readonly #aheadSinceMs: number[] = [];
   /** A number of the lane with an attempt that may be under way; null if there is none. */
   #doubtful: number | null = null;
 
@@ -61,6 +64,17 @@ export class PostgresLane {
   /** The number that the row of the lane has at least. */
   get answered(): number {
     return this.#answered;
+  }
+
+  /**
+   * The number of the port's last batch, as a question to the database was answered: never less than what had been
+   * answered when it was sent.
+   *
+   * @param number - that the row of the lane had
+   * @param askedAtMs - when the question was sent, by `performance.now()`
+   */
+  batchNumber(number: number, askedAtMs: number): number {
+    return number - this.#aheadSinceMs.filter((sinceMs) => sinceMs <= askedAtMs).length;
   }
 
   /** @throws {@link StoreFailure} */
@@ -93,6 +107,7 @@ export class PostgresLane {
     }
     if (settled.repeated) return settled.result;
     this.#ahead += 1;
+    this.#aheadSinceMs.push(performance.now());
     this.#answered = number;
     this.#doubtful = null;
     throw failure;

@@ -18,8 +18,9 @@ export interface Migration {
 }
 
 // Times that the library reads are bigint, in ms since 1970, as in every store; those of nodes are the
-// database's own. Texts compare by their bytes. What is not written to often is as PostgreSQL has it; objects
-// and lanes leave room in their pages, so that an update finds room beside the row (HOT) and no index is touched.
+// database's own. Texts compare by their bytes. What is not written to often is as PostgreSQL has it; objects, nodes,
+// lanes and slots leave room in their pages, so that an update finds room beside the row (HOT) and no index is touched.
+// That is why slots have no index on their owner: there are 1,024 of them, in a few pages that are always in memory.
 const migrations: readonly Migration[] = [
   {
     version: 1,
@@ -58,6 +59,8 @@ CREATE TABLE @schema.durable_object_alarms (
   PRIMARY KEY (tenant, type, id, name)
 );
 CREATE INDEX durable_object_alarms_due ON @schema.durable_object_alarms (type, due_at) WHERE status = 'set';
+CREATE INDEX durable_object_alarms_due_by_slot
+  ON @schema.durable_object_alarms (type, slot, due_at) WHERE status = 'set';
 CREATE INDEX durable_object_alarms_due_by_tenant
   ON @schema.durable_object_alarms (type, tenant, due_at) WHERE status = 'set';
 CREATE INDEX durable_object_alarms_dead
@@ -77,17 +80,22 @@ CREATE INDEX durable_object_replies_expiry ON @schema.durable_object_replies (ex
 
 CREATE TABLE @schema.durable_object_nodes (
   node uuid PRIMARY KEY,
-  name text NOT NULL,
+  name text COLLATE "C" NOT NULL UNIQUE,
+  sole boolean NOT NULL,
+  draining boolean NOT NULL DEFAULT false,
   host text NOT NULL,
   machine text,
   pid integer NOT NULL,
   thread integer NOT NULL,
   started text,
   command text NOT NULL,
+  types text[] NOT NULL DEFAULT '{}',
+  endpoint text,
   since timestamptz NOT NULL DEFAULT now(),
   beat bigint NOT NULL DEFAULT 0,
+  lease_ms bigint NOT NULL,
   expires_at timestamptz NOT NULL
-);
+) WITH (fillfactor = 50);
 
 CREATE TABLE @schema.durable_object_lanes (
   node uuid NOT NULL,
@@ -101,14 +109,12 @@ CREATE TABLE @schema.durable_object_lanes (
 CREATE INDEX durable_object_lanes_alive ON @schema.durable_object_lanes (alive);
 
 CREATE TABLE @schema.durable_object_slots (
-  slot_group text COLLATE "C" NOT NULL,
-  slot smallint NOT NULL,
+  slot smallint PRIMARY KEY,
   owner uuid REFERENCES @schema.durable_object_nodes ON DELETE SET NULL,
   epoch bigint NOT NULL DEFAULT 0,
-  since timestamptz,
-  PRIMARY KEY (slot_group, slot)
-);
-CREATE INDEX durable_object_slots_owner ON @schema.durable_object_slots (owner);
+  since timestamptz
+) WITH (fillfactor = 50);
+INSERT INTO @schema.durable_object_slots (slot) SELECT generate_series(0, 1023);
 `,
   },
 ];

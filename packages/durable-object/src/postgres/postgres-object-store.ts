@@ -3,7 +3,8 @@
  *
  * Opening is: take the right to write (which brings the tables up to date), and begin to renew the lease. In
  * between, reads go straight through, and commits go out under the numbers of a lane. Closing is giving the
- * right away, then the connections.
+ * right away, then the connections. A node of a cluster joins instead: its right hangs on its row, which it renews and
+ * gives away through the ownership store.
  */
 
 import { randomUUID } from "node:crypto";
@@ -24,25 +25,33 @@ import type {
   StoreOpening,
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import type { JoinedStore, Joining, OwnershipStore } from "../ports/ownership-store.ts";
 import { arrayOf } from "./postgres-columns.ts";
 import { Commits } from "./postgres-commit.ts";
 import { PostgresConnections } from "./postgres-connections.ts";
 import type { Row, Statement, Value } from "./postgres-pool.ts";
 import { storeFailure } from "./postgres-failure.ts";
+import { AllDueAlarms, OwnDueAlarms, type DueAlarms } from "./postgres-due-alarms.ts";
 import { PostgresLane } from "./postgres-lane.ts";
+import { PostgresLease } from "./postgres-lease.ts";
+import { PostgresNode } from "./postgres-node.ts";
 import { describe, type ResolvedPostgresOptions } from "./postgres-options.ts";
-import { enter, leave, thisOwner, type PostgresOwner } from "./postgres-owner.ts";
-import { PostgresLease, takeOwnership } from "./postgres-ownership.ts";
+import { enter, leave, ownerJoining, thisOwner, type PostgresOwner } from "./postgres-owner.ts";
+import { takeOwnership, type Candidate } from "./postgres-ownership.ts";
 import { addressedAlarm, storedAlarm, textsOf } from "./postgres-rows.ts";
 import { warnIfUnsafe } from "./postgres-server.ts";
+import { PostgresStanding, type Loss } from "./postgres-standing.ts";
 import { statementsIn, type Statements } from "./postgres-statements.ts";
 
 /** How many objects one statement loads. */
 const longestLoad = 1_000;
 /** How long closing waits for the database, in ms. */
 const closeTimeoutMs = 5_000;
+/** A sole owner writes commits and signs of life; a node changes of ownership as well. */
+const soleWriters = 2;
+const nodeWriters = 3;
 
-export class PostgresObjectStore implements ObjectStore {
+export class PostgresObjectStore implements ObjectStore, OwnershipStore {
   readonly name = "postgres";
   readonly #options: ResolvedPostgresOptions;
 
@@ -52,24 +61,55 @@ export class PostgresObjectStore implements ObjectStore {
 
   /** @throws {@link StoreFailure} */
   async open({ environment, node: name }: StoreOpening): Promise<OpenObjectStore> {
+    const { leaseMs } = this.#options;
+    const owner = thisOwner({ name, node: randomUUID() });
+    const entry = { owner, node: null, leaseMs, environment };
+    const { parts, leaseUntilMs } = await this.#enter(entry, soleWriters);
+    const { connections, statements, lane, standing } = parts;
+    const lease = new PostgresLease({
+      connections,
+      statements,
+      environment,
+      node: owner.node,
+      leaseMs,
+      untilMs: leaseUntilMs,
+      lastNumber: () => lane.answered,
+      onLost: (how) => standing.lose(how, `commit ${lane.answered}`),
+    });
+    standing.onLost(() => lease.end());
+    return new OpenPostgresObjectStore(parts, { lease });
+  }
+
+  /** @throws {@link StoreFailure} */
+  async join(joining: Joining): Promise<JoinedStore> {
+    const { environment, leaseMs, types, endpoint } = joining;
+    const owner = ownerJoining(joining, randomUUID());
+    const { parts } = await this.#enter({ owner, node: { types, endpoint }, leaseMs, environment }, nodeWriters);
+    const ownership = new PostgresNode({ ...parts, environment, options: this.#options });
+    return { objects: new OpenPostgresObjectStore(parts, { node: ownership }), ownership };
+  }
+
+  /** Takes the right to write. */
+  async #enter(
+    entry: Pick<Candidate, "owner" | "node" | "leaseMs" | "environment">,
+    writers: number,
+  ): Promise<{ readonly parts: OpenParts; readonly leaseUntilMs: number }> {
     const options = this.#options;
     const where = describe(options);
     const statements = statementsIn(options.schema);
-    const connections = await PostgresConnections.create(options);
-    const owner = thisOwner({ name, node: randomUUID() });
+    const connections = await PostgresConnections.create(options, writers);
+    const { owner } = entry;
     enter(owner);
     try {
-      const leaseUntilMs = await takeOwnership({ connections, statements, options, owner, environment, where });
+      const leaseUntilMs = await takeOwnership({ ...entry, connections, statements, options, where });
       await warnIfUnsafe(connections.write, where);
-      return new OpenPostgresObjectStore({
-        connections,
-        statements,
-        options,
-        owner,
-        environment,
-        where,
-        leaseUntilMs,
-      });
+      const standing = new PostgresStanding(where);
+      standing.onLost(() => leave(owner));
+      const commits = new Commits(options.schema, owner.node);
+      const { node } = owner;
+      const onLost = (how: Loss): StoreFailure => standing.lose(how, `commit ${lane.answered}`);
+      const lane: PostgresLane = new PostgresLane({ connections, statements, commits, node, where, onLost });
+      return { parts: { connections, statements, owner, where, standing, lane }, leaseUntilMs };
     } catch (error) {
       leave(owner);
       await connections.close();
@@ -78,46 +118,40 @@ export class PostgresObjectStore implements ObjectStore {
   }
 }
 
-interface OpenStoreOptions {
+/** What an open store works with. */
+interface OpenParts {
   readonly connections: PostgresConnections;
   readonly statements: Statements;
-  readonly options: ResolvedPostgresOptions;
   readonly owner: PostgresOwner;
-  readonly environment: StoreOpening["environment"];
   readonly where: string;
-  readonly leaseUntilMs: number;
+  readonly standing: PostgresStanding;
+  readonly lane: PostgresLane;
 }
+
+/** What the right to write is kept by. */
+type Tenure = { readonly lease: PostgresLease } | { readonly node: PostgresNode };
 
 class OpenPostgresObjectStore implements OpenObjectStore {
   readonly #connections: PostgresConnections;
   readonly #statements: Statements;
   readonly #owner: PostgresOwner;
   readonly #where: string;
+  readonly #standing: PostgresStanding;
   readonly #lane: PostgresLane;
-  readonly #lease: PostgresLease;
+  readonly #tenure: Tenure;
+  readonly #due: DueAlarms;
   #closing: Promise<void> | null = null;
-  /** Why the right to write is gone; null while it is not. */
-  #gone: StoreFailure | null = null;
 
-  constructor({ connections, statements, options, owner, environment, where, leaseUntilMs }: OpenStoreOptions) {
+  constructor({ connections, statements, owner, where, standing, lane }: OpenParts, tenure: Tenure) {
     this.#connections = connections;
     this.#statements = statements;
     this.#owner = owner;
     this.#where = where;
-    const { node } = owner;
-    const onLost = (why: "taken" | "rewound"): StoreFailure => this.#lose(why);
-    const commits = new Commits(options.schema, node);
-    this.#lane = new PostgresLane({ connections, statements, commits, node, where, onLost });
-    this.#lease = new PostgresLease({
-      connections,
-      statements,
-      environment,
-      node,
-      leaseMs: options.leaseMs,
-      untilMs: leaseUntilMs,
-      lastNumber: () => this.#lane.answered,
-      onLost,
-    });
+    this.#standing = standing;
+    this.#lane = lane;
+    this.#tenure = tenure;
+    const read = (statement: Statement, values: readonly Value[]) => this.#read(statement, values);
+    this.#due = "node" in tenure ? new OwnDueAlarms(read, statements, owner.node) : new AllDueAlarms(read, statements);
   }
 
   get lastNumber(): number {
@@ -125,7 +159,8 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   }
 
   get leaseUntilMs(): number {
-    return this.#lease.untilMs;
+    if (this.#standing.failure !== null) return -Infinity;
+    return "lease" in this.#tenure ? this.#tenure.lease.untilMs : Infinity;
   }
 
   async load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]> {
@@ -155,23 +190,16 @@ class OpenPostgresObjectStore implements OpenObjectStore {
     return rows.map((row) => storedAlarm(row, 0));
   }
 
-  async dueAlarms({ type, tenant, dueBy, limit }: DueAlarmsQuery): Promise<readonly AddressedAlarm[]> {
-    const { dueAlarms, dueAlarmsOfTenant } = this.#statements;
-    const rows =
-      tenant === null
-        ? await this.#read(dueAlarms, [type, dueBy, limit])
-        : await this.#read(dueAlarmsOfTenant, [type, tenant, dueBy, limit]);
-    return rows.map(addressedAlarm);
+  dueAlarms(query: DueAlarmsQuery): Promise<readonly AddressedAlarm[]> {
+    return this.#due.dueAlarms(query);
   }
 
-  async nextDueAfter(types: readonly string[], after: number): Promise<number | null> {
-    const [row] = await this.#read(this.#statements.nextDueAfter, [arrayOf(types), after]);
-    const next = row?.[0] ?? null;
-    return next === null ? null : Number(next);
+  nextDueAfter(types: readonly string[], after: number): Promise<number | null> {
+    return this.#due.nextDueAfter(types, after);
   }
 
-  async dueTenants(type: string, dueBy: number): Promise<readonly string[]> {
-    return textsOf(await this.#read(this.#statements.dueTenants, [type, dueBy]));
+  dueTenants(type: string, dueBy: number): Promise<readonly string[]> {
+    return this.#due.dueTenants(type, dueBy);
   }
 
   async alarmTypes(): Promise<readonly string[]> {
@@ -198,7 +226,7 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   }): Promise<number> {
     const { now, tombstonesBefore, limit } = sweep;
     const [row] = await this.#read(this.#statements.sweep, [this.#owner.node, now, tombstonesBefore, limit]);
-    if (row?.[0] !== "1") throw this.#lose("taken");
+    if (row?.[0] !== "1") throw this.#standing.lose("taken");
     return Number(row[1]);
   }
 
@@ -211,19 +239,25 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   }
 
   async #close(): Promise<void> {
-    this.#lease.end();
     try {
-      const { node } = this.#owner;
-      if (this.#gone === null) await this.#connections.write(this.#statements.removeOwner, [node], closeTimeoutMs);
-    } catch {
-      // Then the next owner takes this one for dead, which costs it a little.
+      if ("lease" in this.#tenure) await this.#giveAway(this.#tenure.lease);
     } finally {
       await this.#letGo();
     }
   }
 
+  /** Deletes the row. That of a node stays, for it has not left. */
+  async #giveAway(lease: PostgresLease): Promise<void> {
+    lease.end();
+    if (this.#standing.failure !== null) return;
+    // If it stays, the next owner takes this one for dead, which costs it a little.
+    const { node } = this.#owner;
+    await this.#connections.write(this.#statements.removeOwner, [node], closeTimeoutMs).catch(() => []);
+  }
+
   async #letGo(): Promise<void> {
-    this.#lease.end();
+    const tenure = this.#tenure;
+    await ("lease" in tenure ? tenure.lease : tenure.node).end();
     leave(this.#owner);
     await this.#connections.close();
   }
@@ -258,31 +292,8 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   }
 
   #assertOpen(): void {
-    if (this.#gone !== null) throw this.#gone;
+    if (this.#standing.failure !== null) throw this.#standing.failure;
     if (this.#closing === null) return;
     throw new StoreFailure("lost", "STORE_TAKEN_OVER", `${this.#where} was closed here and takes no further calls.`);
-  }
-
-  /** The right to write is gone, for good. */
-  #lose(why: "taken" | "rewound"): StoreFailure {
-    if (this.#gone !== null) return this.#gone;
-    this.#lease.end();
-    leave(this.#owner);
-    this.#gone =
-      why === "taken"
-        ? new StoreFailure(
-            "lost",
-            "STORE_TAKEN_OVER",
-            `${this.#where} was taken over by another owner: this process did not renew its lease in time, or its row ` +
-              `in durable_object_nodes was removed. Nothing more is written from here.`,
-          )
-        : new StoreFailure(
-            "lost",
-            "STORE_CORRUPT",
-            `${this.#where} went back in time: it does not have commit ${this.#lane.answered}, which it had answered. ` +
-              `A standby was promoted that lacked it, or a backup was restored. Nothing more is written from here, ` +
-              `because what is in memory is ahead of what is stored.`,
-          );
-    return this.#gone;
   }
 }

@@ -14,7 +14,7 @@ export interface PostgresOptions {
   readonly schema?: string | undefined;
   /**
    * How long to wait for another owner to go away, for instance during a restart, before opening fails with
-   * `STORE_LOCKED`. Default `"10s"`, as long as the lease of an owner that died lasts; 0 does not wait.
+   * `STORE_LOCKED`. Default `"15s"`, longer than the lease of an owner that died lasts; 0 does not wait.
    */
   readonly lockTimeout?: Duration | undefined;
   /** How long opening goes on trying to reach the database. Default `"10s"`; 0 tries once. */
@@ -101,7 +101,7 @@ export function resolveOptions(database: unknown, options: PostgresOptions): Res
   return Object.freeze({
     database: checkedDatabase(database),
     schema,
-    lockTimeoutMs: durationOf("lockTimeout", options.lockTimeout ?? "10s"),
+    lockTimeoutMs: durationOf("lockTimeout", options.lockTimeout ?? "15s"),
     connectTimeoutMs: durationOf("connectTimeout", options.connectTimeout ?? "10s"),
     statementTimeoutMs,
     leaseMs,

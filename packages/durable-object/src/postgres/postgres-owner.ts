@@ -11,6 +11,7 @@ import { hostname } from "node:os";
 import { basename } from "node:path";
 import { threadId } from "node:worker_threads";
 import type { StoreOpening } from "../ports/object-store.ts";
+import type { Joining } from "../ports/ownership-store.ts";
 
 /** A process that has opened a store. */
 export interface PostgresOwner {
@@ -64,6 +65,14 @@ export function thisOwner({
     started: startOf("self"),
     command,
   };
+}
+
+/** A node of a cluster, as it says of itself. */
+export function ownerJoining(
+  { node: name, process: { host, boot, pid, started = null } }: Pick<Joining, "node" | "process">,
+  node: string,
+): PostgresOwner {
+  return { ...thisOwner({ name, node }), host, machine: boot, pid, started };
 }
 
 /** This opening lives. */

@@ -9,8 +9,10 @@ import { quoted } from "./postgres-options.ts";
 
 /** The lane of commits. */
 export const commitLane = 0;
-/** The lane of everything else that is written: sweeping must not hold up commits. */
-const controlLane = -1;
+/** The lane of changes of ownership. */
+export const controlLane = -1;
+/** The lane of sweeping, which must hold up neither. */
+const sweepLane = -2;
 
 const alarmColumns = "name, due_at, scheduled_at, generation, payload, rule, attempts, status, last_error";
 const addressedAlarmColumns = `tenant, type, id, suspect, ${alarmColumns}`;
@@ -74,6 +76,58 @@ const texts = {
       WHERE a.status = 'set' AND a.type = $1 AND a.tenant = tenants.tenant
       ORDER BY a.due_at LIMIT 1
     ) <= $2`,
+
+  // The same four questions about the slots of one node. This one: the front of the index on (type, slot, due_at) for
+  // each slot, as far as that is; and one step into the one on (type, due_at) where nothing is due at all.
+  ownDueAlarms: `
+    WITH mine AS MATERIALIZED (
+      SELECT slot FROM @schema.durable_object_slots WHERE owner = $1::uuid
+    ), share AS MATERIALIZED (
+      SELECT $5::bigint * (1 + $4::bigint / greatest(count(*), 1)) AS rows FROM mine
+    )
+    SELECT due.*, (SELECT rows FROM share) FROM mine CROSS JOIN LATERAL (
+      SELECT ${addressedAlarmColumns} FROM @schema.durable_object_alarms AS a
+      WHERE a.status = 'set' AND a.type = $2 AND a.slot = mine.slot AND a.due_at <= $3
+      ORDER BY a.due_at LIMIT (SELECT rows FROM share)
+    ) AS due
+    WHERE EXISTS (
+      SELECT 1 FROM @schema.durable_object_alarms WHERE status = 'set' AND type = $2 AND due_at <= $3)
+    ORDER BY due.due_at LIMIT $4`,
+  // The front of the index on (type, tenant, due_at), and one step into slots for each row. Asked in a flood only, when
+  // the tenant has alarms due in all slots.
+  ownDueAlarmsOfTenant: `
+    SELECT ${addressedAlarmColumns} FROM @schema.durable_object_alarms AS a
+    WHERE status = 'set' AND type = $2 AND tenant = $3 AND due_at <= $4
+      AND (SELECT s.owner FROM @schema.durable_object_slots AS s WHERE s.slot = a.slot) = $1::uuid
+    ORDER BY due_at LIMIT $5`,
+  // One step into the index on (type, slot, due_at) for each type and slot.
+  ownNextDueAfter: `
+    WITH mine AS MATERIALIZED (
+      SELECT slot FROM @schema.durable_object_slots WHERE owner = $1::uuid
+    )
+    SELECT min(next.due_at) FROM unnest((SELECT $2::text[])) AS wanted (type) CROSS JOIN mine CROSS JOIN LATERAL (
+      SELECT due_at FROM @schema.durable_object_alarms AS a
+      WHERE a.status = 'set' AND a.type = wanted.type AND a.slot = mine.slot AND a.due_at > $3
+      ORDER BY a.due_at LIMIT 1
+    ) AS next`,
+  // As dueTenants, and then along the front of the index for each tenant to the first alarm of an own slot.
+  ownDueTenants: `
+    WITH RECURSIVE tenants (tenant) AS (
+      (SELECT tenant FROM @schema.durable_object_alarms WHERE status = 'set' AND type = $2 ORDER BY tenant LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT a.tenant FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type = $2 AND a.tenant > tenants.tenant
+        ORDER BY a.tenant LIMIT 1
+      ) FROM tenants WHERE tenants.tenant IS NOT NULL
+    )
+    SELECT tenant FROM tenants WHERE tenant IS NOT NULL AND (
+      SELECT a.due_at FROM @schema.durable_object_alarms AS a
+      WHERE a.status = 'set' AND a.type = $2 AND a.tenant = tenants.tenant AND a.due_at <= $3
+        AND (SELECT s.owner FROM @schema.durable_object_slots AS s WHERE s.slot = a.slot) = $1::uuid
+      ORDER BY a.due_at LIMIT 1
+    ) IS NOT NULL`,
+
   // One step into the index on (type, due_at) for each type.
   alarmTypes: `
     WITH RECURSIVE types (type) AS (
@@ -93,11 +147,11 @@ const texts = {
     ORDER BY id, name LIMIT $5`,
 
   // Ranges of the index on the expiry, and of the one on the deletion, which holds tombstones only. Who sweeps
-  // holds its control lane, as who commits holds the other one: without it nothing goes.
+  // holds a lane, as who commits holds another one: without it nothing goes.
   sweep: `
     WITH lane AS MATERIALIZED (
       SELECT 1 FROM @schema.durable_object_lanes
-      WHERE node = $1::uuid AND lane = ${controlLane} AND alive IS NOT NULL
+      WHERE node = $1::uuid AND lane = ${sweepLane} AND alive IS NOT NULL
       FOR UPDATE
     ), replies AS (
       DELETE FROM @schema.durable_object_replies AS r USING lane
@@ -123,26 +177,56 @@ const texts = {
     RETURNING beat, (
       SELECT number FROM @schema.durable_object_lanes WHERE node = $1::uuid AND lane = ${commitLane})`,
 
-  // Of the tables of owners, which have a row or two.
+  // Of tables with a few rows for each owner.
   owners: `
     SELECT node, name, host, machine, pid, thread, started, command, extract(epoch FROM since) * 1000,
-      expires_at <= now()
-    FROM @schema.durable_object_nodes`,
+      expires_at < now(), sole, beat, lease_ms
+    FROM @schema.durable_object_nodes ORDER BY sole DESC, since`,
   removeOwners: "DELETE FROM @schema.durable_object_nodes",
+  removeOwnersNamed: "DELETE FROM @schema.durable_object_nodes WHERE node = ANY ($1::uuid[])",
+  // Who removes an owner has its lanes first, all in one order; so two that remove each other wait for one another, and
+  // are no deadlock.
+  lockLanes: `
+    SELECT 1 FROM @schema.durable_object_lanes WHERE node = ANY ($1::uuid[]) ORDER BY node, lane FOR UPDATE`,
+  // Whoever locks a row leaves the number of its transaction there. A commit can hang for as long as the network
+  // takes to notice that a machine is gone; its owner is to be removed anyway.
+  freeLanes: `
+    SELECT pg_terminate_backend(holder.pid) FROM @schema.durable_object_lanes AS l
+    JOIN pg_locks AS holder ON holder.locktype = 'transactionid' AND holder.transactionid = l.xmax
+      AND holder.granted AND holder.mode = 'ExclusiveLock'
+    WHERE l.node = ANY ($1::uuid[]) AND holder.pid <> pg_backend_pid()`,
   // A dead lane tells a process that was paused what became of its last commit; after a day nobody asks.
   removeLanes: `
     DELETE FROM @schema.durable_object_lanes WHERE alive IS NULL AND advanced_at < now() - interval '1 day'`,
   addOwner: `
     WITH owner AS (
-      INSERT INTO @schema.durable_object_nodes (node, name, host, machine, pid, thread, started, command, expires_at)
-      VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, now() + $9 * interval '1 ms')
+      INSERT INTO @schema.durable_object_nodes
+        (node, name, host, machine, pid, thread, started, command, sole, types, endpoint, lease_ms, expires_at)
+      VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::bigint, now() + $12::bigint * interval '1 ms')
+      ON CONFLICT (name) DO NOTHING
       RETURNING node
     )
     INSERT INTO @schema.durable_object_lanes (node, lane, alive)
-    SELECT node, lane, node FROM owner, unnest(ARRAY[${controlLane}, ${commitLane}]) AS lane`,
+    SELECT node, lane, node FROM owner, unnest(ARRAY[${sweepLane}, ${controlLane}, ${commitLane}]) AS lane
+    RETURNING 1`,
   // The front of the index on (type, due_at) of every type.
   suspectDueAlarms: `
     UPDATE @schema.durable_object_alarms SET suspect = true WHERE status = 'set' AND due_at <= $1 AND NOT suspect`,
+  // Ranges of the index on (type, slot, due_at), for every type and each slot of these owners.
+  suspectDueAlarmsOf: `
+    WITH RECURSIVE types (type) AS (
+      (SELECT type FROM @schema.durable_object_alarms WHERE status = 'set' ORDER BY type LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT a.type FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type > types.type
+        ORDER BY a.type LIMIT 1
+      ) FROM types WHERE types.type IS NOT NULL
+    ), theirs AS MATERIALIZED (
+      SELECT slot FROM @schema.durable_object_slots WHERE owner = ANY ($2::uuid[])
+    )
+    UPDATE @schema.durable_object_alarms AS a SET suspect = true FROM types, theirs
+    WHERE a.status = 'set' AND a.type = types.type AND a.slot = theirs.slot AND a.due_at <= $1 AND NOT a.suspect`,
   removeOwner: `
     WITH lanes AS (DELETE FROM @schema.durable_object_lanes WHERE node = $1::uuid)
     DELETE FROM @schema.durable_object_nodes WHERE node = $1::uuid`,

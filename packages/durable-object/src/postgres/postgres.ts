@@ -1,12 +1,13 @@
 /**
  * The door of the PostgreSQL store.
  *
- * The tables live in one schema of a database, and one process owns them at a time. Everybody else may read
- * them: a state is `jsonb`.
+ * The tables live in one schema of a database, and one process owns them at a time, or the nodes of a cluster do
+ * together. Everybody else may read them: a state is `jsonb`.
  */
 
 import { DurableObjectError } from "../core/errors.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { OwnershipStore } from "../ports/ownership-store.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
 import { PostgresConnections } from "./postgres-connections.ts";
 import { storeFailure } from "./postgres-failure.ts";
@@ -28,7 +29,7 @@ import { checkServer } from "./postgres-server.ts";
  * const runtime = await createRuntime({ objects: [Counter], store: postgres("postgres://app@localhost/app") });
  * ```
  */
-export function postgres(database: string | PostgresPool, options: PostgresOptions = {}): ObjectStore {
+export function postgres(database: string | PostgresPool, options: PostgresOptions = {}): ObjectStore & OwnershipStore {
   return new PostgresObjectStore(resolveOptions(database, options));
 }
 

@@ -35,6 +35,26 @@ export const evictionCases: readonly OwnershipStoreCase[] = [
     },
   },
   {
+    name: "evicts by force a node whose lease is not over, if it has not renewed it since it was looked at",
+    async run(tested) {
+      const victim = await tested.join();
+      const other = await tested.join();
+      await victim.acquire(1);
+      const seen = (await other.rowOf(victim))?.beat ?? -1;
+      await victim.ownership.beat();
+      await other.change({ change: "evict", node: victim.name, beat: seen, force: true });
+      await assertLives(victim);
+      await other.change({
+        change: "evict",
+        node: victim.name,
+        beat: (await other.rowOf(victim))?.beat ?? -1,
+        force: true,
+      });
+      await victim.assertGone();
+      await other.assertOwned();
+    },
+  },
+  {
     name: "evicts a node whose lease is over, with all it has",
     async run(tested) {
       const victim = await tested.join();

@@ -47,6 +47,7 @@ export const objectCases: readonly OwnershipStoreCase[] = [
         alarms.map(({ name, dueAt, generation }) => [name, dueAt, generation]),
         [["n", 5, 1]],
       );
+      await reader.acquire(slotOf(address("a")));
       const due = await store.dueAlarms({ type: "counter", tenant: null, dueBy: 5, limit: 9 });
       assert.deepEqual(
         due.map(({ name, suspect }) => [name, suspect]),
@@ -57,14 +58,42 @@ export const objectCases: readonly OwnershipStoreCase[] = [
     },
   },
   {
+    name: "shows each node the due alarms of its own slots, and when its next one is due",
+    async run(tested) {
+      const nodes = [await tested.join(), await tested.join()] as const;
+      const [one, two] = nodes;
+      const ids = Array.from({ length: 40 }, (_, index) => `object-${index}`);
+      const isOdd = (id: string): boolean => slotOf(address(id)) % 2 === 1;
+      const times = (id: string): number => (isOdd(id) ? 20 : 10);
+      await one.commit(
+        ...ids.map((id) => write(id, { state: "1", alarms: [set("due", times(id)), set("later", 100 + times(id))] })),
+      );
+      const query = { type: "counter", tenant: null, dueBy: 50, limit: 1_000 };
+      const seen = async ({ objects: { store } }: TestedNode) => {
+        const due = await store.dueAlarms(query);
+        const next = await store.nextDueAfter(["counter"], 50);
+        const tenants = await store.dueTenants("counter", 50);
+        return [due.map((alarm) => alarm.address.id).sort(), next, tenants.length];
+      };
+      assert.deepEqual(await seen(one), [[], null, 0]);
+      await one.acquire(...allSlots.filter((slot) => slot % 2 === 0));
+      await two.acquire(...allSlots.filter((slot) => slot % 2 === 1));
+      assert.deepEqual(await seen(one), [ids.filter((id) => !isOdd(id)).sort(), 110, 1]);
+      assert.deepEqual(await seen(two), [ids.filter(isOdd).sort(), 120, 1]);
+      assert.equal((await two.objects.store.alarmTypes()).length, 1);
+      await two.release(...(await two.ownership.slots()).filter(({ owner }) => owner === two.name));
+      assert.deepEqual(await seen(two), [[], null, 0]);
+    },
+  },
+  {
     name: "refuses a write on a revision that another node has followed",
     async run(tested) {
       const one = await tested.join();
       const two = await tested.join();
       await one.commit(write("a", { state: "1" }));
       assert.deepEqual(await two.commit(write("a", { baseRevision: 1, state: "2" })), []);
-      assert.deepEqual(await one.commit(write("a", { baseRevision: 1, state: "x" }), write("b")), [0]);
-      assert.deepEqual(await two.commit(write("b", { state: "x" })), [0]);
+      assert.deepEqual(await one.commit(write("a", { baseRevision: 1, state: '"x"' }), write("b")), [0]);
+      assert.deepEqual(await two.commit(write("b", { state: '"x"' })), [0]);
       await one.objects.assertStored("a", { revision: 2, state: "2", stateVersion: 1 });
       await one.objects.assertStored("b", { revision: 1, state: "{}", stateVersion: 1 });
     },
@@ -93,7 +122,7 @@ export const objectCases: readonly OwnershipStoreCase[] = [
       await one.objects.store.commit(ofOne);
       // The same numbers, and nothing to do with them.
       await two.commit(write("b", { state: "1" }));
-      const ofTwo = two.objects.batch([write("a", { baseRevision: 1, state: "x" }), write("b", { state: "x" })]);
+      const ofTwo = two.objects.batch([write("a", { baseRevision: 1, state: '"x"' }), write("b", { state: '"x"' })]);
       assert.equal(ofTwo.number, ofOne.number);
       for (let attempt = 0; attempt < 2; attempt++) {
         assert.deepEqual([...(await two.objects.store.commit(ofTwo)).stale], [0, 1]);
@@ -151,8 +180,10 @@ function idIn(from: number, to: number): string {
   }
 }
 
-async function suspects({ objects }: TestedNode, dueBy: number): Promise<readonly string[]> {
-  const due = await objects.store.dueAlarms({ type: "counter", tenant: null, dueBy, limit: 100 });
+/** The suspects in its own slots, and in those that have no owner. */
+async function suspects(node: TestedNode, dueBy: number): Promise<readonly string[]> {
+  await node.acquire(...allSlots);
+  const due = await node.objects.store.dueAlarms({ type: "counter", tenant: null, dueBy, limit: 100 });
   return due
     .filter(({ suspect }) => suspect)
     .map(({ address: { id }, name }) => `${id} ${name}`)

@@ -14,7 +14,7 @@ import { dueAlarmCases } from "./object-store-due-alarms.ts";
 import { listingCases } from "./object-store-listing.ts";
 import { replyCases } from "./object-store-replies.ts";
 import { textCases } from "./object-store-texts.ts";
-import { TestedNodes, type OwnershipStoreCase, type OwnershipStoreSubject } from "./ownership-store-case.ts";
+import { allSlots, TestedNodes, type OwnershipStoreCase, type OwnershipStoreSubject } from "./ownership-store-case.ts";
 import { changeCases } from "./ownership-store-changes.ts";
 import { evictionCases } from "./ownership-store-eviction.ts";
 import { membershipCases } from "./ownership-store-membership.ts";
@@ -93,7 +93,11 @@ const casesOfOneNode: readonly OwnershipStoreCase[] = [
 ].map(({ name, run }: ObjectStoreCase) => ({
   name: `as a node: ${name}`,
   async run(tested) {
-    const open = async () => (await tested.join()).objects.store;
+    const open = async () => {
+      const node = await tested.join();
+      await node.acquire(...allSlots);
+      return node.objects.store;
+    };
     await run(new TestedStore({ store: { name: tested.subject.store.name, open }, dispose: async () => {} }));
   },
 }));

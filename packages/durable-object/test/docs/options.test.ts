@@ -7,6 +7,8 @@ import { createRuntime, defineObject, noreply, type AnyDefinition, type Runtime 
 import { memory } from "../../src/memory/index.ts";
 import { reservedHandlerNames } from "../../src/object/stub.ts";
 import { resolveOptions } from "../../src/runtime/options.ts";
+import { nats } from "../../src/nats/index.ts";
+import { resolveOptions as resolveNatsOptions } from "../../src/nats/nats-options.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { resolveOptions as resolvePostgresOptions } from "../../src/postgres/postgres-options.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
@@ -50,6 +52,7 @@ describe.each([
   ["A stub", "object/stub.ts", "StubOptions"],
   ["sqlite", "sqlite/sqlite-options.ts", "SqliteOptions"],
   ["postgres", "postgres/postgres-options.ts", "PostgresOptions"],
+  ["nats", "nats/nats-options.ts", "NatsOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
 ])("%s", (heading, file, name) => {
   test("has exactly these options, required where the page says so", () => {
@@ -96,6 +99,13 @@ describe("defaults", () => {
     expect(Object.keys(onPage)).toHaveLength(8);
     expect(resolvePostgresOptions("postgres://localhost/app", {})).toMatchObject(onPage);
     expect(postgres("postgres://localhost/app").name).toBe("postgres");
+  });
+
+  test("of nats()", () => {
+    const { servers, ...onPage } = defaults("nats", ["connectTimeout"]);
+    expect(Object.keys(onPage)).toHaveLength(2);
+    expect(resolveNatsOptions({})).toMatchObject({ ...onPage, servers: [servers] });
+    expect(nats().name).toBe("nats");
   });
 
   test("of list", async () => {

@@ -58,7 +58,7 @@ test("the defaults", () => {
   expect(resolveOptions(url, {})).toEqual({
     database: url,
     schema: "public",
-    lockTimeoutMs: 10_000,
+    lockTimeoutMs: 15_000,
     connectTimeoutMs: 10_000,
     statementTimeoutMs: 30_000,
     leaseMs: 10_000,

@@ -1,0 +1,26 @@
+/**
+ * A node in a process of its own, which dies when it is killed: `node transport-process.ts <transport> <options as
+ * JSON> <name>`. It tells its parent where it is, and what it hears; it answers what does not begin with `slow`.
+ */
+
+import { nats, type NatsOptions } from "../../src/nats/index.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
+
+/** What it tells: first where it is, then each message that it hears. */
+export type Told = { readonly endpoint: string | null } | { readonly heard: string };
+
+const [kind = "", options = "{}", node = ""] = process.argv.slice(2);
+const tell = (told: Told): void => void process.send?.(told);
+if (kind !== "nats") throw new Error(`there is no transport ${kind}`);
+const transport = nats(JSON.parse(options) as NatsOptions);
+
+const { endpoint } = await transport.open({
+  environment: systemEnvironment,
+  node,
+  answer: (message) => {
+    tell({ heard: message });
+    return message.startsWith("slow") ? new Promise(() => {}) : Promise.resolve(`answer to ${message}`);
+  },
+  warn: () => {},
+});
+tell({ endpoint });
