@@ -64,7 +64,7 @@ export class ChaosRun implements AsyncDisposable {
       processes,
       chance: this.#chance,
       busy: new Set(),
-      names: new Map(),
+      machines: new Map(),
       // From far shorter than a lease to well past it.
       hold: (_, length) => sleep(this.#chance.between(0.05, length === "a moment" ? 0.3 : 2.2) * options.leaseMs),
     };
@@ -86,9 +86,11 @@ export class ChaosRun implements AsyncDisposable {
     });
     const run = new ChaosRun(options, processes, history, fired);
     // The first one makes the tables.
-    await begin(run.#target, null);
+    await begin(run.#target, "own");
     await startAudit(processes);
-    await Promise.all(Array.from({ length: options.nodes - 1 }, () => begin(run.#target, null)));
+    await Promise.all(
+      Array.from({ length: options.nodes - 1 }, (_, index) => begin(run.#target, index % 2 === 0 ? "shared" : "own")),
+    );
     return run;
   }
 

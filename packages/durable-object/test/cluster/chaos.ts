@@ -3,15 +3,15 @@
  * then two at once. What the clients heard is judged while it runs and in the end.
  *
  *   npm run chaos -- --seed 1 --minutes 5 --nodes 4 [--faults 200] [--transport nats|peers|none] [--lease 3000]
- *                    [--clients 8] [--only "killed, not followed"] [--history chaos.jsonl]
+ *                    [--clients 8] [--only killed] [--history chaos.jsonl]
  *
  * Prints a line for each fault and a table in the end. A violation prints the smallest part of the history that
  * cannot be, and exits with 1. The seed gives the same faults in the same order, not the same interleaving.
  */
 
 import { parseArgs } from "node:util";
+import { startBroker } from "../support/cluster-broker.ts";
 import { ChaosRun } from "./chaos-run.ts";
-import { startBroker } from "./chaos-broker.ts";
 
 const { values } = parseArgs({
   options: {

@@ -10,14 +10,17 @@ import type { ClusterLine, Stall } from "./cluster-line.ts";
 import type { ClusterNode } from "./cluster-node-process.ts";
 import type { ClusterProcesses } from "./cluster-processes.ts";
 
+/** Whether others on the machine of a node can find out that its process is no more. */
+type Machine = "own" | "shared";
+
 /** What a fault strikes. */
 export interface FaultTarget {
   readonly processes: ClusterProcesses;
   readonly chance: Chance;
   /** Nodes that another fault has struck are left alone. */
   readonly busy: Set<ClusterNode>;
-  /** The names of nodes that were given one. */
-  readonly names: Map<ClusterNode, string>;
+  /** On which machines the nodes are: a node that takes the place of another one is on the same. */
+  readonly machines: Map<ClusterNode, Machine>;
   /** Lets a fault last: usually for so long that leases may end. */
   hold(node: ClusterNode | null, length?: "a moment"): Promise<void>;
 }
@@ -34,42 +37,52 @@ export interface Fault {
   strike(target: FaultTarget): Promise<void>;
 }
 
-/** Takes a node that is up and that no other fault has struck; nobody else takes it until `use` is over. */
-async function withNode(target: FaultTarget, use: (node: ClusterNode) => Promise<void>): Promise<void> {
+/**
+ * Takes a node that is up and that no other fault has struck; nobody else takes it until `use` is over.
+ *
+ * @param on - the machine it is to be on, if there is such a node
+ */
+async function withNode(
+  target: FaultTarget,
+  use: (node: ClusterNode, machine: Machine) => Promise<void>,
+  on?: Machine,
+): Promise<void> {
   const free = target.processes.nodes.filter((node) => node.state === "up" && !target.busy.has(node));
+  const there = free.filter((node) => on === undefined || target.machines.get(node) === on);
   if (free.length === 0) return;
-  const node = target.chance.pick(free);
+  const node = target.chance.pick(there.length > 0 ? there : free);
   target.busy.add(node);
   try {
-    await use(node);
+    await use(node, target.machines.get(node) ?? "own");
   } finally {
     target.busy.delete(node);
   }
 }
 
-/** @param isFollowed - whether a node of the same name follows, which takes over at once; else its lease has to end */
-function killed(isFollowed: boolean): Fault["strike"] {
+function killed(on: Machine): Fault["strike"] {
   return (target) =>
-    withNode(target, async (node) => {
-      const name = target.names.get(node) ?? null;
-      await node.kill();
-      await begin(target, isFollowed ? name : null);
-    });
+    withNode(
+      target,
+      async (node, machine) => {
+        await node.kill();
+        await begin(target, machine);
+      },
+      on,
+    );
 }
 
 /** It dies when its commits have landed, and it does not know: whoever repeats them should hear what became of them. */
 const killedUnanswered: Fault["strike"] = (target) =>
-  withNode(target, async (node) => {
+  withNode(target, async (node, machine) => {
     node.postgres.stall("replies");
     await target.hold(node, "a moment");
     await node.kill();
-    await begin(target, target.names.get(node) ?? null);
+    await begin(target, machine);
   });
 
-/** Starts a node under a name, or under a new one. */
-export async function begin({ processes, names }: FaultTarget, name: string | null): Promise<void> {
-  const given = name ?? `web-${names.size + 1}`;
-  names.set(await processes.start(given), given);
+/** Starts a node. */
+export async function begin({ processes, machines }: FaultTarget, machine: Machine): Promise<void> {
+  machines.set(await processes.start(machine), machine);
 }
 
 const paused: Fault["strike"] = (target) =>
@@ -81,9 +94,9 @@ const paused: Fault["strike"] = (target) =>
 
 /** It stands still until another one has taken over, and goes on without knowing that. */
 const followedWhilePaused: Fault["strike"] = (target) =>
-  withNode(target, async (node) => {
+  withNode(target, async (node, machine) => {
     node.pause();
-    await begin(target, null);
+    await begin(target, machine);
     // It is asked things that its successor knows better.
     await target.hold(node, "a moment");
     node.proceed();
@@ -111,15 +124,15 @@ function stalled(lineOf: (node: ClusterNode) => ClusterLine | null, what: Stall)
 }
 
 const left: Fault["strike"] = (target) =>
-  withNode(target, async (node) => {
+  withNode(target, async (node, machine) => {
     await node.leave();
-    await begin(target, null);
+    await begin(target, machine);
   });
 
 const joined: Fault["strike"] = async (target) => {
-  await begin(target, null);
+  await begin(target, "own");
   await target.hold(null);
-  await withNode(target, (node) => node.leave());
+  await withNode(target, (node) => node.leave(), "own");
 };
 
 function fault(name: string, uses: Fault["uses"], needs: Fault["needs"], strike: Fault["strike"]): Fault {
@@ -132,8 +145,8 @@ const stalls = ["requests", "replies", "both"] as const;
 
 /** All kinds of faults. */
 export const faults: readonly Fault[] = [
-  fault("killed, followed by name", "node", "nothing", killed(true)),
-  fault("killed, not followed", "node", "nothing", killed(false)),
+  fault("killed", "node", "nothing", killed("own")),
+  fault("killed, with others on its machine", "node", "nothing", killed("shared")),
   fault("killed, its commits unanswered", "node", "nothing", killedUnanswered),
   fault("paused", "node", "nothing", paused),
   fault("paused and followed", "node", "alone", followedWhilePaused),

@@ -9,7 +9,7 @@
  * first.pause();
  * ```
  *
- * Without a cluster in the library, or with the transport `null`, a node is a process by itself, which owns everything.
+ * With the transport `null` a node is a process by itself, which owns everything.
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,7 +17,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Pool } from "pg";
 import type { NodeEvent } from "../fixtures/cluster-node.ts";
-import type { NodeConfig } from "../fixtures/cluster-runtime.ts";
 import { ClusterLine } from "./cluster-line.ts";
 import { ClusterNode } from "./cluster-node-process.ts";
 import { findPostgres, PostgresServer } from "./postgres-server.ts";
@@ -100,14 +99,15 @@ export class ClusterProcesses implements AsyncDisposable {
   /**
    * Starts a node; resolves when it is up, rejects if it died before. The cluster has it among its nodes from now on.
    *
-   * @param name - a name that it has in the cluster; one that died before under the same name is followed at once
+   * @param machine - `shared`: others on it find out at once that the process is no more; `own`: only its silence tells
    */
-  async start(name: string | null = null): Promise<ClusterNode> {
+  async start(machine: "own" | "shared" = "own"): Promise<ClusterNode> {
     const { hear = () => undefined, callTimeoutMs = 5_000 } = this.#options;
     const { transport } = this.#options;
-    const postgres = await ClusterLine.create({ path: this.postgres.socket });
+    const directory = new URL(this.postgres.url()).searchParams.get("host") ?? "";
+    const postgres = await ClusterLine.create({ path: join(directory, ".s.PGSQL.5432") });
     const broker = this.broker === null ? null : await ClusterLine.create({ port: this.broker.port, host: "127.0.0.1" });
-    const label = `${name ?? "node"}.${(this.#started += 1)}`;
+    const label = `node-${(this.#started += 1)}`;
     const node: ClusterNode = new ClusterNode({
       label,
       postgres,
@@ -116,20 +116,17 @@ export class ClusterProcesses implements AsyncDisposable {
       hear: (event) => hear(node, event),
     });
     this.#nodes.push(node);
-    const nodeTransport: NodeConfig["transport"] =
-      transport === "nats"
-        ? { kind: "nats", servers: `nats://127.0.0.1:${broker?.port ?? 0}` }
-        : transport === null
-          ? null
-          : { kind: transport };
+    const servers = `127.0.0.1:${broker?.port ?? 0}`;
+    const byKind = { nats: { kind: "nats", servers }, peers: { kind: "peers" } } as const;
     await node.start({
-      name,
+      name: label,
+      machine: machine === "own" ? label : null,
       // The name is what the database calls its connections (`cluster-audit.ts`).
       url: `postgres://postgres@127.0.0.1:${postgres.port}/postgres?application_name=${encodeURIComponent(label)}`,
       schema: clusterSchema,
       leaseMs: this.leaseMs,
       callTimeoutMs,
-      transport: nodeTransport,
+      transport: transport === null ? null : byKind[transport],
     });
     return node;
   }
