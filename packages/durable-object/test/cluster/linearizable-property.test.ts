@@ -96,7 +96,7 @@ describe("a counter", () => {
   test("as it is", () => {
     fc.assert(
       fc.property(calls(any), (drawn) => {
-        expect(judge(counterHistory(drawn), counterModel)).toEqual(fine));
+        expect(judge(counterHistory(drawn), counterModel)).toEqual(fine);
       }),
     );
   });
@@ -159,7 +159,7 @@ describe("a register", () => {
   test("as it is", () => {
     fc.assert(
       fc.property(calls(any), (drawn) => {
-        expect(judge(registerHistory(drawn), registerModel)).toEqual(fine));
+        expect(judge(registerHistory(drawn), registerModel)).toEqual(fine);
       }),
     );
   });

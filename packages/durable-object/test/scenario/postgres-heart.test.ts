@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { channel } from "node:diagnostics_channel";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Pool } from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Beat } from "../../src/ports/ownership-store.ts";
@@ -196,7 +196,7 @@ describe.skipIf(!hasPostgres)("the heart of a node", () => {
   });
 
   test("does not keep the process", async () => {
-    const script = join(import.meta.dirname, "../support/postgres-heart-process.ts");
+    const script = fileURLToPath(new URL("../support/postgres-heart-process.ts", import.meta.url));
     const options = JSON.stringify({ schema: borrowedSchema() });
     const child = spawn(process.execPath, [script, postgresUrl(), options], { stdio: ["ignore", "pipe", "pipe"] });
     onTestFinished(() => void child.kill("SIGKILL"));
