@@ -164,10 +164,12 @@ describe.skipIf(!hasPostgres)("the heart of a node", () => {
     const { node, beats, failures } = await beating(schema, calm);
     await heard(beats);
     await sql(`DELETE FROM ${schema}.durable_object_nodes`);
-    await expect.poll(() => failures).toHaveLength(1);
-    expect(failures[0]).toMatchObject({ kind: "lost", code: "STORE_TAKEN_OVER" });
+    // A busy machine may take longer for a beat than it has.
+    const lost = () => failures.filter(({ kind }) => kind === "lost");
+    await expect.poll(lost).toHaveLength(1);
+    expect(lost()[0]).toMatchObject({ code: "STORE_TAKEN_OVER" });
     await expect.poll(() => hearts(schema)).toEqual([]);
-    expect(failures).toHaveLength(1);
+    expect(lost()).toHaveLength(1);
     await node.assertGone();
   });
 
