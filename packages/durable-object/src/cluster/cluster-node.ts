@@ -135,6 +135,8 @@ export class ClusterNode implements Ownership {
     if (this.#phase === "stopped") return;
     this.#phase = "draining";
     await this.#life?.membership.drain();
+    // Calls from here to objects elsewhere, which are all of them now, are answered before this node goes.
+    await this.#life?.peers.emptied();
   }
 
   async close(): Promise<void> {

@@ -45,6 +45,7 @@ export class Peers {
   readonly #waiting = new Map<number, Set<Forwarding>>();
   /** Calls that are neither waiting nor over. */
   readonly #all = new Set<Forwarding>();
+  readonly #watchers: (() => void)[] = [];
   #calls = 0;
   #isOver = false;
 
@@ -58,6 +59,13 @@ export class Peers {
     this.#all.add(forwarding);
     this.route(forwarding);
     return forwarding;
+  }
+
+  /** Resolves when every call that was to be taken somewhere has its answer, or this is over. */
+  emptied(): Promise<void> {
+    return this.#all.size === 0 || this.#isOver
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#watchers.push(resolve));
   }
 
   /** A slot has another owner: what waited for that goes on. */
@@ -90,6 +98,7 @@ export class Peers {
     for (const outbox of this.#outboxes.values()) outbox.close();
     this.#outboxes.clear();
     this.#waiting.clear();
+    for (const resolve of this.#watchers.splice(0)) resolve();
     return [...this.#all].map(({ call }) => call).filter(({ isOver }) => !isOver);
   }
 
@@ -101,13 +110,13 @@ export class Peers {
     const { call, slot } = forwarding;
     if (this.#isOver) return;
     if (call.isOver) {
-      this.#all.delete(forwarding);
+      this.#forget(forwarding);
       return;
     }
     const owner = map.ownerOf(slot);
     if (owner === null || owner.node === me) {
       if (map.stage(slot) === "held") {
-        this.#all.delete(forwarding);
+        this.#forget(forwarding);
         call.comeHome();
         return;
       }
@@ -120,7 +129,7 @@ export class Peers {
   }
 
   withdraw(forwarding: Forwarding): void {
-    this.#all.delete(forwarding);
+    this.#forget(forwarding);
     this.#waiting.get(forwarding.slot)?.delete(forwarding);
     forwarding.outbox?.abort(forwarding);
   }
@@ -129,11 +138,11 @@ export class Peers {
     const { map, refresh } = this.#options;
     const { call, slot } = forwarding;
     if (call.isOver) {
-      this.#all.delete(forwarding);
+      this.#forget(forwarding);
       return;
     }
     if ("reply" in arrival) {
-      this.#all.delete(forwarding);
+      this.#forget(forwarding);
       const { reply } = arrival;
       if (reply.kind === "value") call.resolve(reply.value);
       else call.reject(reply.error);
@@ -161,8 +170,13 @@ export class Peers {
     }
   }
 
-  #settle(forwarding: Forwarding, error: DurableObjectError): void {
+  #forget(forwarding: Forwarding): void {
     this.#all.delete(forwarding);
+    if (this.#all.size === 0) for (const resolve of this.#watchers.splice(0)) resolve();
+  }
+
+  #settle(forwarding: Forwarding, error: DurableObjectError): void {
+    this.#forget(forwarding);
     forwarding.call.reject(error);
   }
 
