@@ -64,6 +64,7 @@ export class Inbox {
       // Whoever asked should not have to guess whether anybody is there.
       batch.timer = environment.after(answerWithinMs, () => this.#flush(batch));
       for (const call of calls) this.#take(batch, call);
+      if (calls.length === 0) this.#flush(batch);
     });
   }
 

@@ -8,12 +8,12 @@
 
 import type { Environment } from "../core/environment.ts";
 import { formatAddress } from "../core/address.ts";
-import { DurableObjectError } from "../core/errors.ts";
+import { DurableObjectError, type ErrorCode } from "../core/errors.ts";
 import { slotOf } from "../core/slot.ts";
 import type { NodeRow } from "../ports/ownership-store.ts";
 import type { OpenTransport, Peer } from "../ports/transport.ts";
 import { Outbox, type Arrival, type SentCall } from "./outbox.ts";
-import type { OutgoingCall, RemoteRequest } from "./remote-call.ts";
+import type { OutgoingCall, RemoteReply, RemoteRequest } from "./remote-call.ts";
 import type { SlotMap } from "./slot-map.ts";
 import type { WireResult } from "./wire.ts";
 
@@ -23,6 +23,10 @@ const mostUnreachable = 8;
 const mostRepeated = 4;
 /** How often it follows an object at once; then it takes its time. */
 const quickMoves = 3;
+/** What a node answers that does not know whether it still owns the object, or has just lost it. */
+const lostOwnership: ReadonlySet<ErrorCode> = new Set(["LEASE_LAPSED", "STORE_TAKEN_OVER", "RUNTIME_STOPPED"]);
+/** For how long answers of a node that is gone are waited for. */
+const lastAnswersMs = 1_000;
 const shortestWaitMs = 10;
 const longestWaitMs = 500;
 
@@ -85,11 +89,15 @@ export class Peers {
     for (const result of results) outbox?.arrived(result);
   }
 
-  /** A node is gone for good: what it was asked and has not answered, it never will. */
+  /** A node is gone for good: what it was asked and has not answered by now, it never will. */
   gone(node: string): void {
     const outbox = this.#outboxes.get(node);
-    this.#outboxes.delete(node);
-    outbox?.close();
+    if (outbox === undefined) return;
+    // Its last answers may still be on their way.
+    this.#options.environment.after(lastAnswersMs, () => {
+      this.#outboxes.delete(node);
+      outbox.close();
+    });
   }
 
   /** This node has no right to speak for anybody any more. Calls that have not run are given back. */
@@ -142,10 +150,7 @@ export class Peers {
       return;
     }
     if ("reply" in arrival) {
-      this.#forget(forwarding);
-      const { reply } = arrival;
-      if (reply.kind === "value") call.resolve(reply.value);
-      else call.reject(reply.error);
+      this.#replied(forwarding, arrival.reply);
     } else if ("moved" in arrival) {
       call.returned();
       const { moved } = arrival;
@@ -157,17 +162,35 @@ export class Peers {
     } else if (arrival.failed === "too large") {
       this.#settle(forwarding, requestTooLarge(call.request, arrival.bytes, this.#options.transport.maxMessageBytes));
     } else if (arrival.failed === "unreachable") {
-      call.returned();
-      refresh();
-      forwarding.unreachable += 1;
-      if (forwarding.unreachable < mostUnreachable) this.#later(forwarding, forwarding.unreachable);
-      else this.#settle(forwarding, ownerUnreachable(call.request, map.ownerOf(slot)?.node ?? "unknown"));
+      this.#notRun(forwarding, ownerUnreachable(call.request, map.ownerOf(slot)?.node ?? "unknown"));
     } else {
       refresh();
       forwarding.repeated += 1;
       if (call.isRepeatable && forwarding.repeated <= mostRepeated) this.#later(forwarding, forwarding.repeated);
       else this.#settle(forwarding, unanswered(call.request));
     }
+  }
+
+  #replied(forwarding: Forwarding, reply: Exclude<RemoteReply, { kind: "moved" }>): void {
+    const { call } = forwarding;
+    if (reply.kind === "value") {
+      this.#forget(forwarding);
+      call.resolve(reply.value);
+    } else if (call.isRepeatable && lostOwnership.has(reply.error.code) && reply.error.outcome === "not-applied") {
+      // Its handler may have begun, and have called others: that is done again only where it does no harm.
+      this.#notRun(forwarding, reply.error);
+    } else {
+      this.#settle(forwarding, reply.error);
+    }
+  }
+
+  /** It is known not to have run: it is sent again, for a while. */
+  #notRun(forwarding: Forwarding, error: DurableObjectError): void {
+    forwarding.call.returned();
+    this.#options.refresh();
+    forwarding.unreachable += 1;
+    if (forwarding.unreachable < mostUnreachable) this.#later(forwarding, forwarding.unreachable);
+    else this.#settle(forwarding, error);
   }
 
   #forget(forwarding: Forwarding): void {

@@ -69,7 +69,8 @@ export class ForwardedCall implements OutgoingCall, CallHolder {
   }
 
   reject(error: DurableObjectError): void {
-    if (this.#uncertain === 0 || error.code !== "OWNER_UNREACHABLE") {
+    const isOwn = error.code === "OWNER_UNREACHABLE" || error.code === "RUNTIME_STOPPED";
+    if (this.#uncertain === 0 || !isOwn || error.outcome === "unknown") {
       this.#call.reject(error);
       return;
     }

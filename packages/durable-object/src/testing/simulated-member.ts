@@ -18,6 +18,7 @@ import { SimulatedProcess } from "./simulated-process.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
 
 const restartMs = 500;
+const lastAnswersMs = 2_000;
 
 /** What a member is made of. */
 export interface MemberPlan {
@@ -124,6 +125,8 @@ export class SimulatedMember {
       const stopped = new Promise<void>((resolve, reject) => process.run(() => runtime.stop().then(resolve, reject)));
       const died = new Promise<void>((resolve) => this.#whenDead(process, resolve));
       await Promise.race([stopped, died]);
+      // Whoever asked it something else than its objects still gets an answer.
+      await world.sleep(lastAnswersMs);
     }
     process.kill();
     this.#ended.add(this.#lives);

@@ -53,6 +53,7 @@ describe.each([
   ["sqlite", "sqlite/sqlite-options.ts", "SqliteOptions"],
   ["postgres", "postgres/postgres-options.ts", "PostgresOptions"],
   ["nats", "nats/nats-options.ts", "NatsOptions"],
+  ["cluster", "cluster/cluster-options.ts", "ClusterOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
 ])("%s", (heading, file, name) => {
   test("has exactly these options, required where the page says so", () => {

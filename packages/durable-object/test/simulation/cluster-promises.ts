@@ -55,6 +55,7 @@ function defineLog(fires: (entry: string) => void) {
       /** Calls another object, which lives on any node, and counts how often this was tried. */
       appendSlowly: async ({ state, id, get }, entry: string) => {
         await get(Tally, id).add();
+        await get(Tally, `second ${id}`).add();
         return reply(state.entries.length, appended(state, entry));
       },
       look: ({ state }) => reply(state.entries.length),
