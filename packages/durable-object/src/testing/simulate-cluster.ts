@@ -268,9 +268,13 @@ class Run {
     // Slots do not go back to nodes that know fewer types.
     const isMixed = new Set(up.map(({ version }) => version)).size > 1;
     for (const { name, runtime } of up) {
-      const { phase, freeSlots, leaseMs, node } = runtime?.cluster.status() ?? { phase: "none" };
+      const { phase, freeSlots, leaseMs, node, nodes: seen } = runtime?.cluster.status() ?? { phase: "none" };
       if (phase !== "member" || freeSlots !== 0 || leaseMs === undefined || leaseMs <= 0) {
         throw new Error(`${name} is ${phase}, sees ${freeSlots} free slots, and its lease lasts ${leaseMs} ms`);
+      }
+      for (const { node: owner, slots: count } of seen) {
+        if (count === (shares.get(owner) ?? 0)) continue;
+        throw new Error(`${name} believes that ${owner} owns ${count} slots, which owns ${shares.get(owner) ?? 0}`);
       }
       const share = shares.get(node) ?? 0;
       if (!isMixed && Math.abs(share - slotCount / up.length) >= 1) {
