@@ -28,7 +28,7 @@ describe("slot map", () => {
     expect([map.takes(1, false), map.takes(1, true), map.held]).toEqual([false, true, 1]);
     map.close(1);
     expect([map.takes(1, false), map.takes(1, true), map.held]).toEqual([false, false, 1]);
-    map.handedOver(1, "other");
+    map.handedOver(1, 1, "other");
     expect([map.takes(1, false), map.held, map.ownerOf(1)]).toEqual([false, 0, { node: "other", epoch: 2 }]);
   });
 
@@ -38,7 +38,7 @@ describe("slot map", () => {
     map.learn(1, "me", 3);
     map.leave(1);
     map.close(1);
-    map.handedOver(1, "other");
+    map.handedOver(1, 3, "other");
     expect(map.learn(1, "me", 3)).toBe(false);
     expect(map.update([row(1, "me", 3)], step)).toEqual([]);
     expect(map.takes(1, false)).toBe(false);
@@ -46,9 +46,19 @@ describe("slot map", () => {
     map.learn(2, "me", 7);
     map.leave(2);
     map.close(2);
-    map.handedOver(2, null);
+    map.handedOver(2, 7, null);
     expect(map.learn(2, "me", 7)).toBe(false);
     expect(map.learn(2, "me", 8)).toBe(true);
+  });
+
+  test("a slot that was given back before its giver heard that it was given stays", () => {
+    const { map } = newMap();
+    map.learn(1, "me", 3);
+    map.leave(1);
+    map.close(1);
+    expect(map.learn(1, "me", 5)).toBe(true);
+    map.handedOver(1, 3, "other");
+    expect([map.takes(1, false), map.held, map.ownerOf(1)]).toEqual([true, 1, { node: "me", epoch: 5 }]);
   });
 
   test("a look tells what is new to this node, and frees what has no owner any more", () => {
