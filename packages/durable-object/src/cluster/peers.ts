@@ -221,7 +221,7 @@ export class Peers {
     if (outbox === undefined) {
       const { environment, transport, node: me } = this.#options;
       const nextCall = (): number => (this.#calls += 1);
-      outbox = new Outbox({ environment, transport, node: me, to: this.peer(node), nextCall });
+      outbox = new Outbox({ environment, transport, node: me, to: () => this.peer(node), nextCall });
       this.#outboxes.set(node, outbox);
     }
     return outbox;
