@@ -177,7 +177,7 @@ class StressNode {
       this.#pause = async () => {
         this.#pause = null;
         await work().then(resolve, (error: unknown) => {
-          reject(error as Error);
+          reject(error);
           throw error;
         });
       };
