@@ -161,3 +161,10 @@ export const faults: readonly Fault[] = [
   fault("left and another one joined", "membership", "cluster", left),
   fault("joined and another one left", "membership", "cluster", joined),
 ];
+
+/** The fault of a name. */
+export function faultNamed(name: string): Fault {
+  const found = faults.find((each) => each.name === name);
+  if (found === undefined) throw new RangeError(`there is no fault "${name}"`);
+  return found;
+}

@@ -152,13 +152,13 @@ export class ClusterProcesses implements AsyncDisposable {
     }
   }
 
-  /** Whether the row of a node is there: without it, it owns nothing and can write nothing. */
-  async isMember(node: ClusterNode): Promise<boolean> {
+  /** Whether a node has a row: without one it owns nothing and can write nothing. It gets another one when it joins again. */
+  async isMember({ node, label }: ClusterNode): Promise<boolean> {
     const [row] = await this.sql(
-      `SELECT count(*)::int AS rows FROM ${clusterSchema}.durable_object_nodes WHERE name = $1 OR node::text = $1`,
-      [node.node],
+      `SELECT count(*)::int AS rows FROM ${clusterSchema}.durable_object_nodes WHERE name = $1 OR name LIKE $2`,
+      [node, `${label}.%`],
     );
-    return row?.["rows"] === 1;
+    return row?.["rows"] !== 0;
   }
 
   /** Ends everything. */
