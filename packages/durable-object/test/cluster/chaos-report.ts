@@ -24,11 +24,21 @@ export function codesOf(failures: readonly FailedAttempt[]): string {
 export function tableOf(episodes: readonly Episode[]): string {
   const kinds = Map.groupBy(episodes, ({ faults }) => (faults.length === 1 ? String(faults[0]) : "two at once"));
   const rows = [...kinds].toSorted(([a], [b]) => a.localeCompare(b)).map(([kind, of]) => rowOf(kind, of));
-  const head = ["fault", "count", "failed calls", "of these unknown", "longest without service", "median", "answers after"];
+  const head = [
+    "fault",
+    "count",
+    "failed calls",
+    "of these unknown",
+    "longest without service",
+    "median",
+    "answers after",
+  ];
   const lines = [head, ...rows, rowOf("all", episodes)];
   const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)));
   return lines
-    .map((line) => line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))))
+    .map((line) =>
+      line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))),
+    )
     .map((cells) => cells.join("  "))
     .join("\n");
 }

@@ -102,7 +102,9 @@ export class ChaosRun implements AsyncDisposable {
     const clients = new ClusterClients({ ...parts, workload }, { clients: count, thinkMs: 15, patienceMs: 6_000 });
     const probes = new ClusterProbes({ ...parts, chance: new Chance(seed + 3) }, 16);
     const endMs = this.#history.nowMs + minutes * 60_000;
-    print(`chaos --seed ${seed}: ${this.#processes.nodes.length} nodes, ${count} clients, lease ${this.#options.leaseMs} ms`);
+    print(
+      `chaos --seed ${seed}: ${this.#processes.nodes.length} nodes, ${count} clients, lease ${this.#options.leaseMs} ms`,
+    );
     while (
       this.#problems.length === 0 &&
       this.#history.nowMs < endMs &&

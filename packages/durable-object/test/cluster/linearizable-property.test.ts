@@ -3,7 +3,7 @@
  * cannot be, they are refused. And what a runtime answers to callers of one process is accepted.
  */
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRuntime, defineObject, read, reply } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
@@ -95,7 +95,9 @@ const counterHistory = (drawn: readonly DrawnCall[]): HeardOperation<CounterInpu
 describe("a counter", () => {
   test("as it is", () => {
     fc.assert(
-      fc.property(calls(any), (drawn) => void expect(judge(counterHistory(drawn), counterModel)).toEqual(fine)),
+      fc.property(calls(any), (drawn) => {
+        expect(judge(counterHistory(drawn), counterModel)).toEqual(fine);
+      }),
     );
   });
 
@@ -156,7 +158,9 @@ const registerHistory = (drawn: readonly DrawnCall[]): HeardOperation<RegisterIn
 describe("a register", () => {
   test("as it is", () => {
     fc.assert(
-      fc.property(calls(any), (drawn) => void expect(judge(registerHistory(drawn), registerModel)).toEqual(fine)),
+      fc.property(calls(any), (drawn) => {
+        expect(judge(registerHistory(drawn), registerModel)).toEqual(fine);
+      }),
     );
   });
 

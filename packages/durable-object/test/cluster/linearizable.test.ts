@@ -179,7 +179,7 @@ describe("a list", () => {
   const look = { ask: "look" } as const;
   const append = (entry: string): ListInput => ({ ask: "append", entry });
   const problem = (entries: string, ...lines: Line<ListInput, number>[]): string | null =>
-    listProblem(operations(lines) satisfies ListOperation[], [...entries]);
+    listProblem(operations(lines) satisfies ListOperation[], entries.split(""));
 
   test("every entry at its index", () => {
     expect(problem("ab", [0, 1, append("a"), 0], [2, 3, look, 1], [4, 5, append("b"), 1], [6, 7, look, 2])).toBeNull();

@@ -58,14 +58,12 @@ export class ClusterAudit {
        WHERE type = $1 AND id = $2 ORDER BY a.revision, a.number`,
       [type, id],
     );
-    const commits = rows.map(
-      ({ revision, owner, epoch, writer }): Commit => ({
-        revision: Number(revision),
-        owner: owner as string | null,
-        epoch: epoch === null ? null : Number(epoch),
-        writer: String(writer),
-      }),
-    );
+    const commits = rows.map(({ revision, owner, epoch, writer }): Commit => ({
+      revision: Number(revision),
+      owner: owner as string | null,
+      epoch: epoch === null ? null : Number(epoch),
+      writer: String(writer),
+    }));
     const problem = this.#problemOf(commits, Number(rows[0]?.["last"] ?? 0));
     return problem === null ? null : `${type}/${id}: ${problem}`;
   }
@@ -79,7 +77,8 @@ export class ClusterAudit {
         return `commit ${index + 1} has the revision ${commit.revision}, by ${writer} after ${last?.writer ?? "nobody"}`;
       }
       if (epoch === null) {
-        if (followed.has(writer)) return `${writer} wrote revision ${commit.revision} after ${last?.writer ?? "nobody"}`;
+        if (followed.has(writer))
+          return `${writer} wrote revision ${commit.revision} after ${last?.writer ?? "nobody"}`;
       } else {
         if (owner === null) return `${writer} wrote revision ${commit.revision} when nobody owned its slot`;
         const known = this.#writers.get(owner) ?? writer;

@@ -59,7 +59,9 @@ export class ClusterClients {
         continue;
       }
       const planned = workload.plan();
-      const ended = history.follow(planned.object, planned.input, () => this.#call(planned, home as ClusterNode, chance));
+      const ended = history.follow(planned.object, planned.input, () =>
+        this.#call(planned, home as ClusterNode, chance),
+      );
       const heard = await within(ended, this.#options.patienceMs);
       if (heard === null) home = null;
       else if (heard.outcome !== "ok") await sleep(chance.between(10, 60));

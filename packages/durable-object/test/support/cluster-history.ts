@@ -105,7 +105,15 @@ export class ClusterHistory {
     const ended = await call();
     if (ended.outcome !== "ok") {
       const { outcome, code, message } = ended;
-      const failed = { calledMs, atMs: this.nowMs, object: `${object.type}/${object.id}`, label, outcome, code, message };
+      const failed = {
+        calledMs,
+        atMs: this.nowMs,
+        object: `${object.type}/${object.id}`,
+        label,
+        outcome,
+        code,
+        message,
+      };
       this.failures.push(failed);
       this.note({ what: "failure", ...failed });
     }

@@ -43,7 +43,13 @@ async function answersProblem(object: ObjectHistory, audit: ClusterAudit, hasFir
     case "register": {
       const end = (await audit.state<{ readonly value: string | null }>(type, id))?.value ?? null;
       const refused = operations.flatMap(({ input, ending }) =>
-        ending.outcome !== "not-applied" ? [] : input.ask === "write" ? [input.value] : input.ask === "swap" ? [input.to] : [],
+        ending.outcome !== "not-applied"
+          ? []
+          : input.ask === "write"
+            ? [input.value]
+            : input.ask === "swap"
+              ? [input.to]
+              : [],
       );
       const [found] = await audit.found(type, id, refused);
       if (found !== undefined) return `${found} was reported as not applied, and was there`;

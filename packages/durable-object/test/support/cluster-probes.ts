@@ -91,7 +91,10 @@ export class ClusterProbes {
   longestGapMs(fromMs: number, toMs: number): number {
     const longest = Math.max(...this.#probes.map((probe) => probe.longestGapMs(fromMs, toMs)));
     for (const { answeredMs } of this.#probes) {
-      answeredMs.splice(0, answeredMs.findIndex((atMs) => atMs > fromMs));
+      answeredMs.splice(
+        0,
+        answeredMs.findIndex((atMs) => atMs > fromMs),
+      );
     }
     return longest;
   }

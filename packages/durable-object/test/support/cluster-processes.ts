@@ -55,7 +55,12 @@ export class ClusterProcesses implements AsyncDisposable {
   readonly #pool: Pool;
   #started = 0;
 
-  private constructor(options: ClusterOptions, directory: string, postgres: PostgresServer, broker: ClusterBroker | null) {
+  private constructor(
+    options: ClusterOptions,
+    directory: string,
+    postgres: PostgresServer,
+    broker: ClusterBroker | null,
+  ) {
     this.leaseMs = options.leaseMs;
     this.#options = options;
     this.#directory = directory;
@@ -106,7 +111,8 @@ export class ClusterProcesses implements AsyncDisposable {
     const { transport } = this.#options;
     const directory = new URL(this.postgres.url()).searchParams.get("host") ?? "";
     const postgres = await ClusterLine.create({ path: join(directory, ".s.PGSQL.5432") });
-    const broker = this.broker === null ? null : await ClusterLine.create({ port: this.broker.port, host: "127.0.0.1" });
+    const broker =
+      this.broker === null ? null : await ClusterLine.create({ port: this.broker.port, host: "127.0.0.1" });
     const label = `node-${(this.#started += 1)}`;
     const node: ClusterNode = new ClusterNode({
       label,

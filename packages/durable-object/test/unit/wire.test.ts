@@ -108,6 +108,6 @@ describe("wire", () => {
     '{"v":2,"kind":"calls","from":"a","parts":[]}',
     '{"v":1,"kind":"x","from":"a","parts":[]}',
   ])("refuses what it does not understand: %s", (text) => {
-    expect(() => decodeMessage(text)).toThrow();
+    expect(() => decodeMessage(text)).toThrow(/JSON|version|kind|property/);
   });
 });
