@@ -35,7 +35,12 @@ describe.skipIf(!hasPostgres || inject("natsProgram") === null)("two nodes", { t
   let nodes: readonly ClusterNode[] = [];
 
   beforeAll(async () => {
-    processes = await ClusterProcesses.create({ leaseMs: 3_000, callTimeoutMs: 20_000, transport: "nats", startBroker });
+    processes = await ClusterProcesses.create({
+      leaseMs: 3_000,
+      callTimeoutMs: 20_000,
+      transport: "nats",
+      startBroker,
+    });
     // Both at once, on a database without tables.
     nodes = await processes.join(2);
     await startAudit(processes);
