@@ -143,7 +143,7 @@ const toPostgres = (node: ClusterNode): ClusterLine => node.postgres;
 const toBroker = (node: ClusterNode): ClusterLine | null => node.broker;
 const stalls = ["requests", "replies", "both"] as const;
 
-/** All kinds of faults. */
+/** All kinds of faults. Where nodes connect directly, the line to the broker is the one on which others reach the node. */
 export const faults: readonly Fault[] = [
   fault("killed", "node", "nothing", killed("own")),
   fault("killed, with others on its machine", "node", "nothing", killed("shared")),
@@ -162,17 +162,24 @@ export const faults: readonly Fault[] = [
   fault(
     "cut from the broker",
     "node",
-    "broker",
+    "cluster",
     cut((node) => [node.broker]),
   ),
   fault(
     "cut from both",
     "node",
-    "broker",
+    "cluster",
     cut((node) => [node.postgres, node.broker]),
   ),
   ...stalls.map((what) => fault(`PostgreSQL stalled, ${what}`, "node", "nothing", stalled(toPostgres, what))),
-  ...stalls.map((what) => fault(`broker stalled, ${what}`, "node", "broker", stalled(toBroker, what))),
+  ...stalls.map((what) => fault(`broker stalled, ${what}`, "node", "cluster", stalled(toBroker, what))),
   fault("left and another one joined", "membership", "cluster", left),
   fault("joined and another one left", "membership", "cluster", joined),
 ];
+
+/** The fault of a name. */
+export function faultNamed(name: string): Fault {
+  const found = faults.find((each) => each.name === name);
+  if (found === undefined) throw new RangeError(`there is no fault "${name}"`);
+  return found;
+}

@@ -28,7 +28,7 @@ export interface ClusterNodeParts {
   /** Tells it from all nodes that there were. */
   readonly label: string;
   readonly postgres: ClusterLine;
-  /** Null where there is no broker. */
+  /** Without a broker: on which the other nodes reach it. Null where there are none. */
   readonly broker: ClusterLine | null;
   /** Where compiled modules are kept: most of its start would go into compiling them again. */
   readonly cache: string;

@@ -12,7 +12,9 @@
  * With the transport `null` a node is a process by itself, which owns everything.
  */
 
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Pool } from "pg";
@@ -111,8 +113,10 @@ export class ClusterProcesses implements AsyncDisposable {
     const { transport } = this.#options;
     const directory = new URL(this.postgres.url()).searchParams.get("host") ?? "";
     const postgres = await ClusterLine.create({ path: join(directory, ".s.PGSQL.5432") });
-    const broker =
-      this.broker === null ? null : await ClusterLine.create({ port: this.broker.port, host: "127.0.0.1" });
+    // Without a broker others connect to the node itself, over its line.
+    const brokerPort = this.broker?.port ?? (transport === "peers" ? await freePort() : 0);
+    const broker = transport === null ? null : await ClusterLine.create({ port: brokerPort, host: "127.0.0.1" });
+    const linePort = broker?.port ?? 0;
     const label = `node-${(this.#started += 1)}`;
     const node: ClusterNode = new ClusterNode({
       label,
@@ -122,8 +126,10 @@ export class ClusterProcesses implements AsyncDisposable {
       hear: (event) => hear(node, event),
     });
     this.#nodes.push(node);
-    const servers = `127.0.0.1:${broker?.port ?? 0}`;
-    const byKind = { nats: { kind: "nats", servers }, peers: { kind: "peers" } } as const;
+    const byKind = {
+      nats: { kind: "nats", servers: `127.0.0.1:${linePort}` },
+      peers: { kind: "peers", port: brokerPort, url: `ws://127.0.0.1:${linePort}` },
+    } as const;
     await node.start({
       name: label,
       machine: machine === "own" ? label : null,
@@ -158,13 +164,13 @@ export class ClusterProcesses implements AsyncDisposable {
     }
   }
 
-  /** Whether the row of a node is there: without it, it owns nothing and can write nothing. */
-  async isMember(node: ClusterNode): Promise<boolean> {
+  /** Whether a node has a row: without one it owns nothing and can write nothing. It gets another one when it joins again. */
+  async isMember({ node, label }: ClusterNode): Promise<boolean> {
     const [row] = await this.sql(
-      `SELECT count(*)::int AS rows FROM ${clusterSchema}.durable_object_nodes WHERE name = $1 OR node::text = $1`,
-      [node.node],
+      `SELECT count(*)::int AS rows FROM ${clusterSchema}.durable_object_nodes WHERE name = $1 OR name LIKE $2`,
+      [node, `${label}.%`],
     );
-    return row?.["rows"] === 1;
+    return row?.["rows"] !== 0;
   }
 
   /** Ends everything. */
@@ -174,4 +180,14 @@ export class ClusterProcesses implements AsyncDisposable {
     await Promise.all([this.postgres.dispose(), this.broker?.dispose()]);
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** A port of this machine that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }
