@@ -69,6 +69,7 @@ const folders: Readonly<Record<string, Folder>> = {
   sqlite: adapter("better-sqlite3"),
   postgres: adapter("pg"),
   nats: adapter("@nats-io/transport-node", "@nats-io/nats-core"),
+  peers: adapter("ws"),
   "pg-boss": adapter("pg-boss"),
 
   object: { group: "word", folders: ["core", "util"], packages: ["@standard-schema/spec"], node: false },

@@ -9,6 +9,8 @@ import { reservedHandlerNames } from "../../src/object/stub.ts";
 import { resolveOptions } from "../../src/runtime/options.ts";
 import { nats } from "../../src/nats/index.ts";
 import { resolveOptions as resolveNatsOptions } from "../../src/nats/nats-options.ts";
+import { peers } from "../../src/peers/index.ts";
+import { resolveOptions as resolvePeersOptions } from "../../src/peers/peers-options.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { resolveOptions as resolvePostgresOptions } from "../../src/postgres/postgres-options.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
@@ -53,6 +55,7 @@ describe.each([
   ["sqlite", "sqlite/sqlite-options.ts", "SqliteOptions"],
   ["postgres", "postgres/postgres-options.ts", "PostgresOptions"],
   ["nats", "nats/nats-options.ts", "NatsOptions"],
+  ["peers", "peers/peers-options.ts", "PeersOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
 ])("%s", (heading, file, name) => {
   test("has exactly these options, required where the page says so", () => {
@@ -106,6 +109,14 @@ describe("defaults", () => {
     expect(Object.keys(onPage)).toHaveLength(2);
     expect(resolveNatsOptions({})).toMatchObject({ ...onPage, servers: [servers] });
     expect(nats().name).toBe("nats");
+  });
+
+  test("of peers()", () => {
+    const { insecure, ...onPage } = defaults("peers", ["connectTimeout", "pingInterval", "idleTimeout"]);
+    expect(Object.keys(onPage)).toHaveLength(6);
+    expect(insecure).toBe(false);
+    expect(resolvePeersOptions({})).toMatchObject(onPage);
+    expect(peers().name).toBe("peers");
   });
 
   test("of list", async () => {

@@ -60,6 +60,11 @@ export class TcpProxy {
     return typeof address === "object" && address !== null ? address.port : 0;
   }
 
+  /** How many connections go over it. */
+  get connections(): number {
+    return this.#lines.size;
+  }
+
   /** The next request does not arrive, and never will. */
   cutBeforeRequest(): void {
     this.#fates.push("cut-before");

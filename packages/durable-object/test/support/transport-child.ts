@@ -11,19 +11,20 @@ import type { Told } from "./transport-process.ts";
 /** A process with a node; it is gone when the test is over. */
 export class TransportChild {
   readonly #child: ChildProcess;
-  readonly #heard: string[] = [];
+  /** What it has told of. */
+  readonly heard: string[] = [];
   readonly peer: Peer;
 
   private constructor(child: ChildProcess, peer: Peer) {
     this.#child = child;
     this.peer = peer;
     child.on("message", (told: Told) => {
-      if ("heard" in told) this.#heard.push(told.heard);
+      if ("heard" in told) this.heard.push(told.heard);
     });
   }
 
   /** Starts it; resolves when it can be reached. */
-  static async start(transport: "nats", options: object): Promise<TransportChild> {
+  static async start(transport: "nats" | "peers", options: object): Promise<TransportChild> {
     const node = randomUUID();
     const script = join(import.meta.dirname, "transport-process.ts");
     const child = fork(script, [transport, JSON.stringify(options), node], { execArgv: [] });
@@ -34,7 +35,7 @@ export class TransportChild {
 
   /** Resolves once it has heard a message. */
   async hearsOf(message: string): Promise<void> {
-    while (!this.#heard.includes(message)) await once(this.#child, "message");
+    while (!this.heard.includes(message)) await once(this.#child, "message");
   }
 
   signal(signal: "SIGSTOP" | "SIGCONT"): void {

@@ -4,6 +4,7 @@
  */
 
 import { nats, type NatsOptions } from "../../src/nats/index.ts";
+import { peers, type PeersOptions } from "../../src/peers/index.ts";
 import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 
 /** What it tells: first where it is, then each message that it hears. */
@@ -11,8 +12,8 @@ export type Told = { readonly endpoint: string | null } | { readonly heard: stri
 
 const [kind = "", options = "{}", node = ""] = process.argv.slice(2);
 const tell = (told: Told): void => void process.send?.(told);
-if (kind !== "nats") throw new Error(`there is no transport ${kind}`);
-const transport = nats(JSON.parse(options) as NatsOptions);
+const transport =
+  kind === "nats" ? nats(JSON.parse(options) as NatsOptions) : peers(JSON.parse(options) as PeersOptions);
 
 const { endpoint } = await transport.open({
   environment: systemEnvironment,
