@@ -11,6 +11,7 @@ import type { StoreFailure } from "../../src/ports/object-store.ts";
 import type { PostgresPool } from "../../src/postgres/index.ts";
 import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { write } from "../../src/testing/object-store-case.ts";
+import type { Farewell } from "../support/postgres-heart-process.ts";
 import { joined } from "../support/postgres-nodes.ts";
 import { borrowedSchema, freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -201,7 +202,7 @@ describe.skipIf(!hasPostgres)("the heart of a node", () => {
     child.stdout.on("data", (text: Buffer) => (printed += text.toString()));
     child.stderr.on("data", (text: Buffer) => (printed += text.toString()));
     const [code] = (await once(child, "close")) as [number | null];
-    expect([printed, code]).toEqual(["stopped\n", 0]);
+    expect([printed, code]).toEqual(["stopped\n" satisfies Farewell, 0]);
   });
 
   test("connects as the application's pool does", async () => {
