@@ -209,12 +209,14 @@ const texts = {
   lockLanes: `
     SELECT 1 FROM @schema.durable_object_lanes WHERE node = ANY ($1::uuid[]) ORDER BY node, lane FOR UPDATE`,
   // Whoever locks a row leaves the number of its transaction there. A commit can hang for as long as the network
-  // takes to notice that a machine is gone; its owner is to be removed anyway.
+  // takes to notice that a machine is gone; its owner is to be removed anyway. $2 is who removes it: what holds that
+  // one's own control lane is an attempt before.
   freeLanes: `
     SELECT pg_terminate_backend(holder.pid) FROM @schema.durable_object_lanes AS l
     JOIN pg_locks AS holder ON holder.locktype = 'transactionid' AND holder.transactionid = l.xmax
       AND holder.granted AND holder.mode = 'ExclusiveLock'
-    WHERE l.node = ANY ($1::uuid[]) AND holder.pid <> pg_backend_pid()`,
+    WHERE (l.node = ANY ($1::uuid[]) OR (l.node = $2::uuid AND l.lane = ${controlLane}))
+      AND holder.pid <> pg_backend_pid()`,
   // A dead lane tells a process that was paused what became of its last commit; after a day nobody asks. Those of the
   // one who is coming are of an attempt before, which nobody answered, and which others took for dead.
   removeLanes: `
