@@ -46,7 +46,12 @@ const adapter = (...packages: string[]): Folder => ({
 
 /** The layout. `.` is `src` itself, with its index.ts. */
 const folders: Readonly<Record<string, Folder>> = {
-  ".": { group: "door", folders: ["object", "core", "ports", "alarms", "runtime"], packages: [], node: false },
+  ".": {
+    group: "door",
+    folders: ["object", "core", "ports", "alarms", "cluster", "runtime"],
+    packages: [],
+    node: false,
+  },
   http: door,
   client: door,
   testing: door,
@@ -64,6 +69,7 @@ const folders: Readonly<Record<string, Folder>> = {
   sqlite: adapter("better-sqlite3"),
   postgres: adapter("pg"),
   nats: adapter("@nats-io/transport-node", "@nats-io/nats-core"),
+  peers: adapter("ws"),
   "pg-boss": adapter("pg-boss"),
 
   object: { group: "word", folders: ["core", "util"], packages: ["@standard-schema/spec"], node: false },

@@ -10,7 +10,7 @@ export default defineConfig({
   test: {
     environment: "node",
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/postgres-setup.ts"],
+    globalSetup: ["test/support/postgres-setup.ts", "test/support/nats-setup.ts"],
     pool: "forks",
     maxWorkers: "100%",
     testTimeout: 20_000,

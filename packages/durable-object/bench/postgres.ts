@@ -14,7 +14,7 @@ import { measureDueAlarms } from "./support/postgres-due.ts";
 import { measureIncrements } from "./support/postgres-increments.ts";
 import { postgresColumns, type PostgresRow } from "./support/postgres-rows.ts";
 import { startServer } from "./support/postgres-server.ts";
-import { atLeast, counted, perSecond, report, shown, times } from "./support/report.ts";
+import { atLeast, counted, perSecond, report, shown, times, type Headline } from "./support/report.ts";
 import { readSettings } from "./support/settings.ts";
 
 process.env["NODE_ENV"] ??= "production";
@@ -28,13 +28,14 @@ const many = run.quick ? 1_000 : 10_000;
 const passes = { ...run, rounds: Math.min(run.rounds, 4) };
 
 const server = await startServer();
-const version = await askVersion(server.url);
+const url = server.url();
+const version = await askVersion();
 const increments: PostgresRow[][] = [];
 // One after the other: they are not to disturb each other.
-for (const objects of sizes) increments.push(await measureIncrements(server.url, objects, callers, run));
-const cold = await measureColdActivation(server.url, many, callers, passes);
-const alarms = await measureDueAlarms(server.url, many, passes);
-await server.stop();
+for (const objects of sizes) increments.push(await measureIncrements(url, objects, callers, run));
+const cold = await measureColdActivation(url, many, callers, passes);
+const alarms = await measureDueAlarms(url, many, passes);
+await server.dispose();
 clearInterval(alive);
 
 const [one = [], , spread = []] = increments;
@@ -75,17 +76,24 @@ report(
         ),
       ...alarms.slice(1).map(({ what, library }) => atLeast(`${what}:`, 10_000, "/s", library)),
     ],
-    headlines: [...increments.flat().filter((row) => row.callers !== 1), ...cold.slice(1), ...alarms.slice(1)].map(
-      (row) => ({
-        what: `PostgreSQL: ${row.what}${row.callers === null ? "" : `, ${shown(row.callers)} in flight`}`,
-        here: `${perSecond(row.library)} (${times(row.ratio)})`,
-        byHand: `${perSecond(row.fastest)} (pool of ${row.fastestPool})`,
-      }),
-    ),
+    headlines: [
+      ...[...one, ...increments.slice(1).flatMap((some) => some.slice(1))].map((row) => headline(row)),
+      ...cold.slice(1).map((row) => headline(row, "SELECT, ")),
+      ...alarms.slice(1).map((row) => headline(row)),
+    ],
   },
 );
 
-async function askVersion(url: string): Promise<string> {
+/** @param byHand - what was done by hand, where it is no `UPDATE` */
+function headline({ what, callers: some, library, ratio, fastest, fastestPool }: PostgresRow, byHand = ""): Headline {
+  return {
+    what: `${what}${some === null ? "" : `, ${shown(some)} in flight`}`,
+    here: `${perSecond(library)} (${times(ratio)})`,
+    byHand: `${perSecond(fastest)} (${byHand}pool of ${fastestPool})`,
+  };
+}
+
+async function askVersion(): Promise<string> {
   const client = new Client({ connectionString: url });
   await client.connect();
   const { rows: found } = await client.query<{ server_version: string }>("SHOW server_version");

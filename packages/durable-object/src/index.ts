@@ -41,10 +41,14 @@ export type {
 export type { SqlValue } from "./core/sql-statement.ts";
 
 // Running them
+export { cluster, type ClusterOptions, type Cluster } from "./cluster/cluster-options.ts";
 export { createRuntime, Runtime } from "./runtime/runtime.ts";
-export type { DefinedState, Location } from "./runtime/runtime.ts";
+export type { DefinedState, Location, RuntimeCluster } from "./runtime/runtime.ts";
 export type { ListedObject, ListOptions, ObjectPage, TenantOption } from "./runtime/object-page.ts";
 export type { RuntimeOptions } from "./runtime/options.ts";
+
+export type { ClusterStatus, NodeStatus } from "./cluster/ownership.ts";
+export type { Transport } from "./ports/transport.ts";
 
 // Time
 export { polling } from "./alarms/polling-scheduler.ts";

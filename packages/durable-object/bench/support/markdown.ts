@@ -35,12 +35,16 @@ export function figureTable({ columns, rows, aims, at, machine, run }: Report): 
 function machineLine(reports: readonly Report[]): string {
   const last = reports.at(-1);
   if (last === undefined) return "";
-  const { machine, at } = last;
+  const { machine, settings, at } = last;
+  const { postgres } = settings;
   const syncedWriteMs = median(reports.map((report) => Number(report.machine["syncedWriteMs"])));
+  const database =
+    postgres === undefined ? `SQLite ${machine["sqlite"]}` : `PostgreSQL ${postgres} on the same machine`;
+  const durably = postgres === undefined ? "`synchronous=FULL`" : "the server's default settings, `fsync` on";
   return (
     `${machine["cores"]} cores (${machine["cpu"]}), ${machine["platform"]}, ${machine["fileSystem"]}, ` +
-    `Node ${machine["node"]}, SQLite ${machine["sqlite"]}, NODE_ENV=${machine["nodeEnv"]}, ${at.slice(0, 10)}. ` +
-    `All writes are on the disk before the reply (\`synchronous=FULL\`; a synced write of 4 KB took ${shown(syncedWriteMs, 2)} ms).`
+    `Node ${machine["node"]}, ${database}, NODE_ENV=${machine["nodeEnv"]}, ${at.slice(0, 10)}. ` +
+    `All writes are on the disk before the reply (${durably}; a synced write of 4 KB took ${shown(syncedWriteMs, 2)} ms).`
   );
 }
 

@@ -7,6 +7,7 @@
  * cancelled, or deleted with its object: then its handler does not start.
  */
 
+import { toStorable } from "../core/storable-text.ts";
 import type { AddressedAlarm, AlarmChange, AlarmStatus } from "../ports/object-store.ts";
 import { nextOccurrence, resolveRetry, type AlarmRule, type RetryPolicy } from "./alarm-rule.ts";
 
@@ -96,7 +97,7 @@ export class Firing {
 
   #attempted(attempts: number, status: AlarmStatus, dueAt: number, error: string): AlarmChange {
     const { name, generation } = this.alarm;
-    const lastError = error.slice(0, 1_000).toWellFormed();
+    const lastError = toStorable(error.slice(0, 1_000));
     return { change: "attempted", name, generation, dueAt: Math.ceil(dueAt), attempts, status, lastError };
   }
 }

@@ -111,6 +111,10 @@ class PollingScheduler implements RunningScheduler {
     if (earliest < this.#lookAt) this.#lookBy(earliest);
   }
 
+  look(): void {
+    if (this.#phase !== "stopped") this.#lookBy(-Infinity);
+  }
+
   async stop(): Promise<void> {
     this.#phase = "stopped";
     this.#timer?.cancel();
@@ -181,6 +185,7 @@ class PollingScheduler implements RunningScheduler {
       if (next !== null && next < this.#lookAt) this.#lookAt = next;
       await this.#reportUnknownTypes(nowMs);
     } catch (error) {
+      if (!this.#isPolling) return;
       this.#host.warn(
         "alarms-not-read",
         `Due alarms could not be read, which is tried again: ${messageOf(error)}`,

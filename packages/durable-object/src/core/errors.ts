@@ -51,6 +51,10 @@ export const errorCodes = {
   STALE_REVISION: { retryable: true, outcome: "not-applied" },
   // Owning objects.
   LEASE_LAPSED: { retryable: true, outcome: "not-applied" },
+  OWNER_UNREACHABLE: { retryable: true, outcome: "not-applied" },
+  TYPE_NOT_SERVED: { retryable: true, outcome: "not-applied" },
+  TRANSPORT_UNAVAILABLE: { retryable: true, outcome: "not-applied" },
+  MESSAGE_TOO_LARGE: { retryable: false, outcome: "not-applied" },
   // The store.
   STORE_LOCKED: { retryable: true, outcome: "not-applied" },
   STORE_TAKEN_OVER: { retryable: false, outcome: "not-applied" },

@@ -53,6 +53,8 @@ export interface Scheduler {
 export interface RunningScheduler {
   /** A commit has changed alarms. What was delivered of them is revoked before this returns, also after `stop`. */
   changed(alarms: AlarmsChanged): void;
+  /** More objects are this node's now, with alarms that may be due already. */
+  look(): void;
   /** Delivers nothing more; resolves when what it began is over. */
   stop(): Promise<void>;
 }

@@ -47,7 +47,8 @@ export interface OpenTransport {
   /**
    * Sends a message and resolves to its answer. After `close`, everybody is unreachable.
    *
-   * @param timeoutMs - how long to wait for the answer
+   * @param timeoutMs - how long to wait for the answer. Then it is unanswered; or unreachable, if it was not sent yet and
+   *   never will be
    * @throws {@link TransportFailure}
    */
   request(to: Peer, message: string, timeoutMs: number): Promise<string>;

@@ -22,7 +22,13 @@ import {
   type Statement,
   type Value,
 } from "./postgres-pool.ts";
-import { isStatementUnknown, leavesConnectionUsable } from "./postgres-failure.ts";
+import {
+  connectionSurvived,
+  isSeverityUnknown,
+  isStatementUnknown,
+  leavesConnectionUsable,
+  sqlState,
+} from "./postgres-failure.ts";
 
 /** How long a new connection may take, in ms. */
 const connectionTimeoutMs = 5_000;
@@ -183,9 +189,22 @@ export class PostgresConnections {
       const results = [await client.query(query)].flat();
       return (results.at(-1)?.rows ?? []) as readonly Row[];
     } catch (error) {
+      if (isSeverityUnknown(error) && (await answers(client, timeoutMs))) connectionSurvived(error);
       // A pooler that gives each transaction another connection, and knows nothing of prepared statements.
       if (isPrepared && isStatementUnknown(error)) this.#prepares = false;
       throw error;
     }
+  }
+}
+
+const inFailedTransaction = "25P02";
+
+/** Whether a connection still answers, if only that it wants its transaction to be rolled back first. */
+async function answers(client: PostgresClient, timeoutMs: number): Promise<boolean> {
+  try {
+    await client.query({ text: "SELECT 1", values: [], rowMode: "array", types: textTypes, query_timeout: timeoutMs });
+    return true;
+  } catch (error) {
+    return sqlState(error) === inFailedTransaction;
   }
 }

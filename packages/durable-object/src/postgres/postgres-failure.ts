@@ -18,15 +18,31 @@ export type PostgresPhase = "open" | "read" | "write";
 interface ServerError {
   readonly code: string;
   readonly severity: string;
-  readonly table: string;
+}
+
+/** Errors after which their connection has answered. */
+const survived = new WeakSet<Error>();
+
+/**
+ * Whether an error does not say how severe it is: the server says that in its own language, and pg passes only
+ * that on. Whether the connection still answers tells.
+ */
+export function isSeverityUnknown(error: unknown): error is Error {
+  const severity = serverError(error)?.severity;
+  return severity !== undefined && !["ERROR", "FATAL", "PANIC"].includes(severity);
+}
+
+/** The connection of such an error goes on: it was an error of the statement. */
+export function connectionSurvived(error: Error): void {
+  survived.add(error);
 }
 
 /** What the server reported, or null if the error comes from somewhere else. */
 function serverError(error: unknown): ServerError | null {
   if (!(error instanceof Error)) return null;
-  const { code, severity, table } = error as { code?: unknown; severity?: unknown; table?: unknown };
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
   if (typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code) || typeof severity !== "string") return null;
-  return { code, severity, table: typeof table === "string" ? table : "" };
+  return { code, severity: survived.has(error) ? "ERROR" : severity };
 }
 
 /** The server's code of an error, or null. */

@@ -5,8 +5,9 @@
  */
 
 import type { Address } from "../core/address.ts";
-import { Activation, type ActivationHost } from "./activation.ts";
-import type { Call } from "./call.ts";
+import { Activation } from "./activation.ts";
+import type { ActivationHost, LeftActivation } from "./activation-host.ts";
+import { slotCount } from "../core/slot.ts";
 import type { ObjectType } from "./operation.ts";
 
 /** Every object of this node that is in memory. */
@@ -15,6 +16,8 @@ export class ActivationTable {
   readonly #types = new Map<ObjectType, Map<string, Map<string, Activation>>>();
   readonly #maxActive: number;
   readonly #watchers: (() => void)[] = [];
+  /** How many there are of each slot. */
+  readonly #counts = new Int32Array(slotCount);
   #size = 0;
 
   /** @param maxActive - how many objects may be in memory before idle ones leave, the oldest first */
@@ -41,27 +44,36 @@ export class ActivationTable {
       activation = new Activation(address, type, host);
       objects.set(address.id, activation);
       this.#size += 1;
+      this.#count(activation.slot, 1);
       void activation.activate();
       this.makeRoom();
     }
     return activation;
   }
 
-  /** Takes out an activation that has left. Calls it did not get to go on at the next one. */
-  remove(activation: Activation, waiting: readonly Call[], nowMs: number): void {
-    const { address, type, host } = activation;
+  /** Takes out an activation that has left. */
+  remove(activation: LeftActivation): void {
+    const { address, type } = activation;
     const tenants = this.#types.get(type);
     const objects = tenants?.get(address.tenant);
-    if (objects?.get(address.id) === activation) {
-      objects.delete(address.id);
-      this.#size -= 1;
-      if (objects.size === 0) tenants?.delete(address.tenant);
-    }
-    const open = waiting.filter((call) => call.stage !== "settled" || call.followers !== null);
-    if (open.length > 0) {
-      const next = this.obtain(address, type, host);
-      for (const call of open) next.accept(call, nowMs);
-    }
+    if (objects?.get(address.id) !== activation) return;
+    objects.delete(address.id);
+    this.#size -= 1;
+    this.#count(activation.slot, -1);
+    if (objects.size === 0) tenants?.delete(address.tenant);
+  }
+
+  /** How many objects of a slot are in memory. */
+  countIn(slot: number): number {
+    return this.#counts[slot] ?? 0;
+  }
+
+  #count(slot: number, by: number): void {
+    this.#counts[slot] = this.countIn(slot) + by;
+  }
+
+  /** Tells whoever waits for that, if no object is in memory. */
+  checkEmpty(): void {
     if (this.#size === 0) for (const wake of this.#watchers.splice(0)) wake();
   }
 

@@ -17,15 +17,11 @@
  */
 
 import type { Address } from "../core/address.ts";
-import type { Environment } from "../core/environment.ts";
 import type { DurableObjectError } from "../core/errors.ts";
-import type { AnyDefinition } from "../object/define-object.ts";
 import type { AdmittedState } from "../object/state-codec.ts";
-import type { Stub, StubOptions } from "../object/stub.ts";
-import type { OpenObjectStore, RecordedReply, StoredObject } from "../ports/object-store.ts";
-import type { AlarmsChanged } from "../ports/scheduler.ts";
+import type { RecordedReply, StoredObject } from "../ports/object-store.ts";
 import { publishPhase } from "../telemetry/channels.ts";
-import type { RetryPolicy } from "../alarms/alarm-rule.ts";
+import type { ActivationHost } from "./activation-host.ts";
 import { fire } from "./fire.ts";
 import { checkNextPhase, type Phase } from "./activation-phase.ts";
 import {
@@ -46,40 +42,13 @@ import { deleteOperation } from "./system-operations.ts";
 import { Turn, type Conclusion, type TurnObject } from "./turn.ts";
 import { isVain, type TurnEffect } from "./turn-effect.ts";
 
-/** What an activation needs of its node. */
-export interface ActivationHost {
-  readonly environment: Environment;
-  readonly store: OpenObjectStore;
-  /** How many calls may wait for one object. */
-  readonly mailboxLimit: number;
-  readonly freezeState: boolean;
-  /** Whether the node is stopping: objects leave as soon as nothing is going on. */
-  readonly isDraining: boolean;
-  load(address: Address): Promise<StoredObject | null>;
-  /** An object is active. */
-  awake(): void;
-  /** A commit has changed alarms. */
-  alarmsChanged(alarms: AlarmsChanged): void;
-  /** How failing alarms are retried, where they do not say. */
-  readonly alarmRetry: RetryPolicy;
-  /** Has a write committed; its activation hears of it by `committed`, `rejected` or `stale`. */
-  commit(write: PendingWrite): void;
-  stub<Definition extends AnyDefinition>(
-    turn: Turn,
-    definition: Definition,
-    id: string,
-    options: StubOptions | undefined,
-  ): Stub<Definition>;
-  /** The activation has left; `waiting` are the calls it did not get to. */
-  left(activation: Activation, waiting: readonly Call[]): void;
-}
-
 /** One object in memory. */
 export class Activation implements CallHolder, TurnObject, WriteOwner {
   readonly address: Address;
   readonly type: ObjectType;
   readonly state: ObjectState;
   readonly host: ActivationHost;
+  readonly slot: number;
   /** Monotonic time of the last call, in ms. */
   lastUsedMs: number;
   #phase: Phase = "activating";
@@ -95,6 +64,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.address = address;
     this.type = type;
     this.host = host;
+    this.slot = host.slotOf(address);
     this.state = new ObjectState(address, type.codec, host.freezeState);
     this.lastUsedMs = host.environment.monotonic();
   }
@@ -249,7 +219,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     }
     if (this.#phase === "deactivating") {
       if (this.state.newestWrite === null && this.#running === null) this.#leave();
-    } else if (this.host.isDraining) {
+    } else if (this.#isToLeave) {
       this.leaveIfIdle();
     }
   }
@@ -302,7 +272,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     conclude(call, conclusion);
     if (turn.lost === null) this.#answerFromMemory(call);
     else this.answer(call, turn.lost);
-    if (this.host.isDraining) this.leaveIfIdle();
+    if (this.#isToLeave) this.leaveIfIdle();
   }
 
   #finish(call: Call, turn: Turn, conclusion: Conclusion): void {
@@ -458,6 +428,18 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     return this.state.revision > 0 && !this.state.exists;
   }
 
+  get #isToLeave(): boolean {
+    return this.host.isLeaving(this.slot);
+  }
+
+  /** Leaves as soon as what has begun is over; calls that wait go on elsewhere. */
+  vacate(): void {
+    if (this.#phase === "hibernated") this.leaveIfIdle();
+    if (this.#phase !== "active") return;
+    this.#enter("deactivating");
+    this.#goOn();
+  }
+
   /** Leaves memory at once, if nothing is going on. */
   leaveIfIdle(): void {
     if ((this.#phase !== "active" && this.#phase !== "hibernated") || !this.isIdle) return;
@@ -475,14 +457,15 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.host.left(this, waiting);
   }
 
-  /** Leaves now, whatever goes on. Everybody who waits gets the error; what runs counts for nothing. */
-  abandon(error: DurableObjectError, inFlightError: DurableObjectError): void {
+  /** Leaves now, whatever goes on. What runs counts for nothing. Who waits goes on elsewhere, or gets the error too. */
+  abandon(error: DurableObjectError, inFlightError: DurableObjectError, waitingGoOn: boolean): void {
     if (this.#phase === "gone") return;
     const { inFlight } = this.state;
     const dropped = this.state.rollBack();
     if (this.#running !== null) this.#lose(this.#running, this.#runningCall, error);
     for (const [turn, call] of this.#reading ?? []) this.#lose(turn, call, error);
-    this.#leaveWith(error);
+    if (waitingGoOn) this.#leave();
+    else this.#leaveWith(error);
     for (const each of dropped) each.reject(each === inFlight ? inFlightError : error);
   }
 

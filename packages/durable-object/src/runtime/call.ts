@@ -58,6 +58,8 @@ export class Call implements Expiring {
   followers: Call[] | null = null;
   /** The alarm it delivers, if it is not a caller's. */
   firing: Firing | null = null;
+  /** Whether another node sent it, which looks for the owner if that is not this one. */
+  isFromNode = false;
   /** Who holds it while it waits. */
   holder: CallHolder | null = null;
   /** The turn it runs in, once it does. */

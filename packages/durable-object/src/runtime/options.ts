@@ -1,6 +1,7 @@
 /** The options of a runtime: checked once, and resolved into one frozen value. */
 
 import { defaultRetry, resolveRetry, WrongRule, type RetryPolicy } from "../alarms/alarm-rule.ts";
+import type { Cluster } from "../cluster/cluster-options.ts";
 import { polling } from "../alarms/polling-scheduler.ts";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import type { Environment } from "../core/environment.ts";
@@ -8,6 +9,7 @@ import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { AlarmRetry } from "../object/effect.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { OwnershipStore } from "../ports/ownership-store.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { systemEnvironment } from "./system-environment.ts";
 
@@ -17,6 +19,8 @@ export interface RuntimeOptions {
   readonly objects: readonly AnyDefinition[];
   /** Where they are kept: `sqlite(path)`, `memory()`. */
   readonly store: ObjectStore;
+  /** Shares the store with other processes: `cluster({ transport })`. Default: this process has it for itself. */
+  readonly cluster?: Cluster | undefined;
   /** How long a call may take, waiting included. Default `"5s"`. */
   readonly callTimeout?: Duration | "never" | undefined;
   /** How long `stop()` lets turns finish. Default `"25s"`. */
@@ -48,6 +52,7 @@ export interface RuntimeOptions {
 export interface ResolvedOptions {
   readonly objects: readonly AnyDefinition[];
   readonly store: ObjectStore;
+  readonly cluster: Cluster | null;
   /** `Infinity` for never. */
   readonly callTimeoutMs: number;
   readonly stopTimeoutMs: number;
@@ -66,6 +71,7 @@ export interface ResolvedOptions {
 const optionNames: ReadonlySet<string> = new Set<keyof RuntimeOptions>([
   "objects",
   "store",
+  "cluster",
   "callTimeout",
   "stopTimeout",
   "maxActive",
@@ -106,6 +112,15 @@ function retryPolicy(retry: AlarmRetry | undefined): RetryPolicy {
   }
 }
 
+function clusterOf(store: ObjectStore, given: Cluster | undefined): Cluster | null {
+  if (given === undefined) return null;
+  if (typeof given?.transport?.open !== "function") throw invalid("cluster must be made by cluster({ transport }).");
+  if (typeof (store as Partial<OwnershipStore>).join !== "function") {
+    throw invalid(`a store of ${store.name}() cannot be shared by several processes. Use postgres() with a cluster.`);
+  }
+  return given;
+}
+
 /**
  * Checks options and fills in defaults.
  *
@@ -132,6 +147,7 @@ export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
   return Object.freeze({
     objects: Object.freeze([...objects]),
     store,
+    cluster: clusterOf(store, options.cluster),
     callTimeoutMs: duration("callTimeout", options.callTimeout, 5_000),
     stopTimeoutMs: duration("stopTimeout", options.stopTimeout, 25_000),
     maxActive: count("maxActive", options.maxActive, 1_000_000),

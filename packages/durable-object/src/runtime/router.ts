@@ -4,20 +4,24 @@
  */
 
 import { hash } from "node:crypto";
+import type { Ownership } from "../cluster/ownership.ts";
+import type { IncomingCall, TakenCall } from "../cluster/remote-call.ts";
 import { formatAddress, type Address } from "../core/address.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { Environment } from "../core/environment.ts";
-import { DurableObjectError } from "../core/errors.ts";
+import { DurableObjectError, messageOf } from "../core/errors.ts";
+import { isStorable } from "../core/storable-text.ts";
 import type { StubOptions } from "../object/stub.ts";
 import { calls, type CallContext } from "../telemetry/channels.ts";
 import type { Firing } from "../alarms/firing.ts";
-import type { ActivationHost } from "./activation.ts";
-import type { ActivationTable } from "./activation-table.ts";
 import { Call, type CallObserver } from "./call.ts";
 import { copyArguments } from "./call-arguments.ts";
 import { chainProblem, type Basis, type ChainLink } from "./call-chain.ts";
 import { Deadlines } from "./deadlines.ts";
+import { ForwardedCall, remoteChain } from "./forwarded-call.ts";
+import type { Incarnation } from "./incarnation.ts";
 import type { ObjectType, Operation } from "./operation.ts";
+import { deactivateOperation, operationNamed } from "./system-operations.ts";
 import { currentTurn } from "./turn.ts";
 
 const longestKey = 255;
@@ -34,8 +38,7 @@ export interface CallOptions {
 /** What the router is given. */
 export interface RouterOptions {
   readonly environment: Environment;
-  readonly table: ActivationTable;
-  readonly host: ActivationHost;
+  readonly ownership: Ownership;
   readonly callTimeoutMs: number;
   readonly maxPendingCalls: number;
   readonly maxArgumentBytes: number;
@@ -47,6 +50,8 @@ export class Router implements CallObserver {
   readonly #deadlines: Deadlines;
   readonly #defaults: CallOptions;
   #pending = 0;
+  /** What is in memory here; null while this node has no right to write. */
+  #here: Incarnation | null = null;
   /** Why no call is taken any more; calls that running turns make are still taken while draining. */
   #closed: { readonly error: (address: Address) => DurableObjectError; readonly draining: boolean } | null = null;
 
@@ -79,9 +84,15 @@ export class Router implements CallObserver {
     }
     if (
       idempotencyKey !== undefined &&
-      (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > longestKey)
+      (typeof idempotencyKey !== "string" ||
+        idempotencyKey === "" ||
+        idempotencyKey.length > longestKey ||
+        !isStorable(idempotencyKey))
     ) {
-      throw new DurableObjectError("INVALID_OPTION", `idempotencyKey must be a text of 1 to ${longestKey} characters.`);
+      throw new DurableObjectError(
+        "INVALID_OPTION",
+        `idempotencyKey must be a text of 1 to ${longestKey} characters, without U+0000 and unpaired surrogates.`,
+      );
     }
     if (signal !== undefined && typeof signal?.addEventListener !== "function") {
       throw new DurableObjectError("INVALID_OPTION", "signal must be an AbortSignal.");
@@ -130,19 +141,84 @@ export class Router implements CallObserver {
     await call.promise;
   }
 
+  /** From now on objects come to life here, or nowhere. */
+  setHere(here: Incarnation | null): void {
+    this.#here = here;
+  }
+
+  /** Takes a call to its object: here, or to the node that owns it. */
   #deliver(call: Call, type: ObjectType, nowMs: number): void {
-    const { table, host } = this.#options;
-    const { address } = call;
-    (table.find(type, address.tenant, address.id) ?? table.obtain(address, type, host)).accept(call, nowMs);
+    const { ownership } = this.#options;
+    const here = this.#here;
+    const live = here?.find(type, call.address) ?? null;
+    if (live !== null) {
+      live.accept(call, nowMs);
+    } else if (call.operation === deactivateOperation && here !== null && this.#isHere(call)) {
+      call.resolve(undefined);
+    } else if (here !== null && this.#isHere(call)) {
+      here.accept(call, type, nowMs);
+    } else if (call.firing !== null) {
+      // Its alarm is another node's now.
+      call.resolve(undefined);
+    } else if (call.isFromNode) {
+      call.reject(new NotOwner(call.address));
+    } else {
+      const forwarded = new ForwardedCall(call, (home) => this.redeliver(home, type));
+      forwarded.carriedBy(ownership.forward(forwarded));
+    }
+  }
+
+  #isHere({ address, caller }: Call): boolean {
+    const { ownership } = this.#options;
+    return ownership.takes(ownership.slotOf(address), caller !== null && !caller.over);
+  }
+
+  /** Takes a call that waited somewhere else. */
+  redeliver(call: Call, type: ObjectType): void {
+    const closed = this.#closed;
+    if (closed !== null && !closed.draining) call.reject(closed.error(call.address));
+    else this.#deliver(call, type, this.#options.environment.monotonic());
+  }
+
+  /** Runs a call from another node. */
+  receive(incoming: IncomingCall, type: ObjectType): TakenCall {
+    const { request, timeoutMs } = incoming;
+    const { address, args, idempotency, chain } = request;
+    const operation = operationNamed(request.operation, type.operations);
+    if (operation === undefined) {
+      const message = `${formatAddress(address)}: the node that owns the object has no handler "${request.operation}".`;
+      incoming.reply({ kind: "error", error: new DurableObjectError("UNKNOWN_HANDLER", message, { address }) });
+      return { abort() {} };
+    }
+    const nowMs = this.#options.environment.monotonic();
+    const deadline = Math.ceil(nowMs + timeoutMs);
+    const call = new Call(address, operation, args, deadline, remoteChain(chain, deadline), this);
+    call.isFromNode = true;
+    call.idempotency = idempotency;
+    call.promise.then(
+      (value) => incoming.reply({ kind: "value", value }),
+      (error: unknown) => {
+        if (error instanceof NotOwner) incoming.reply({ kind: "moved" });
+        else
+          incoming.reply({
+            kind: "error",
+            error: error instanceof DurableObjectError ? error : crashed(address, error),
+          });
+      },
+    );
+    this.#pending += 1;
+    const isFull = this.#pending > this.#options.maxPendingCalls;
+    if (this.#closed !== null && !this.#closed.draining) call.reject(new NotOwner(address));
+    else if (isFull) call.reject(this.#overloaded(address));
+    else this.#deliver(call, type, nowMs);
+    if (call.stage !== "settled") this.#deadlines.add(call);
+    return { abort: () => call.abort(undefined) };
   }
 
   /** The handler that calls has seen a state that is not durable: nobody may learn of it before it is. */
   #deliverWhenDurable(call: Call, type: ObjectType, basis: Basis): void {
     const deliver = (): void => {
-      if (call.stage === "settled") return;
-      const closed = this.#closed;
-      if (closed === null || closed.draining) this.#deliver(call, type, this.#options.environment.monotonic());
-      else call.reject(closed.error(call.address));
+      if (call.stage !== "settled") this.redeliver(call, type);
     };
     basis.whenDurable(deliver, (error) => call.reject(error));
   }
@@ -173,14 +249,16 @@ export class Router implements CallObserver {
   #refusal(call: Call): DurableObjectError | null {
     const closed = this.#closedFor(call);
     if (closed !== null) return closed;
-    if (this.#pending > this.#options.maxPendingCalls) {
-      return new DurableObjectError(
-        "OVERLOADED",
-        `${formatAddress(call.address)}: ${this.#options.maxPendingCalls} calls are under way on this node, and it takes no more. Try again later, or raise maxPendingCalls.`,
-        { address: call.address },
-      );
-    }
+    if (this.#pending > this.#options.maxPendingCalls) return this.#overloaded(call.address);
     return call.caller === null ? null : chainProblem(call.address, call.operation, call.caller);
+  }
+
+  #overloaded(address: Address): DurableObjectError {
+    return new DurableObjectError(
+      "OVERLOADED",
+      `${formatAddress(address)}: ${this.#options.maxPendingCalls} calls are under way on this node, and it takes no more. Try again later, or raise maxPendingCalls.`,
+      { address },
+    );
   }
 
   /** Copies the arguments, so that the caller and the object share nothing, and attaches what the options ask for. */
@@ -210,4 +288,16 @@ export class Router implements CallObserver {
     }
     return null;
   }
+}
+
+/** The object belongs to another node. Its caller is a node too, and looks for the owner. */
+class NotOwner extends DurableObjectError {
+  constructor(address: Address) {
+    super("OWNER_UNREACHABLE", `${formatAddress(address)}: this node does not own the object.`, { address });
+  }
+}
+
+function crashed(address: Address, error: unknown): DurableObjectError {
+  const message = `${formatAddress(address)}: ${messageOf(error)}`;
+  return new DurableObjectError("HANDLER_CRASHED", message, { address, outcome: "unknown" });
 }

@@ -13,32 +13,42 @@ import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition, ObjectDefinition } from "../object/define-object.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
 import { StoreFailure, type OpenObjectStore } from "../ports/object-store.ts";
-import type { Delivery, RunningScheduler } from "../ports/scheduler.ts";
+import type { OwnershipStore } from "../ports/ownership-store.ts";
+import type { Delivery } from "../ports/scheduler.ts";
+import { TransportFailure } from "../ports/transport.ts";
 import { publishWarning } from "../telemetry/channels.ts";
 import { observeStore } from "../telemetry/observed-store.ts";
-import type { Activation, ActivationHost } from "./activation.ts";
 import type { Phase } from "./activation-phase.ts";
 import { leaseLapsed } from "./activation-errors.ts";
-import { ActivationTable } from "./activation-table.ts";
-import { Committer } from "./committer.ts";
-import { Loader } from "./loader.ts";
+import { Incarnation } from "./incarnation.ts";
 import { reviveState } from "./object-state.ts";
 import { listObjects, type ListOptions, type ObjectPage, type TenantOption } from "./object-page.ts";
 import { checkAddress, DefinitionTable } from "./definition-table.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
-import { Sweeper } from "./sweeper.ts";
-import { watchStore } from "./watched-store.ts";
+import { isGone, thisProcess } from "./system-process.ts";
 import { activateOperation, alarmOperations, deactivateOperation, deleteOperation } from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
+import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
+import { ClusterNode } from "../cluster/cluster-node.ts";
+import { SoleOwnership } from "../cluster/sole-ownership.ts";
 
 /** Where an object is live. */
 export interface Location {
-  /** The node that has it in memory. */
+  /** The node that owns it. */
   readonly node: string;
-  readonly phase: Exclude<Phase, "gone">;
+  /** Raised whenever the object gets another owner. */
+  readonly epoch: number;
+  /** Where it is in its life, if that is on this node; null if this node does not know. */
+  readonly phase: Exclude<Phase, "gone"> | null;
+}
+
+/** The nodes that share a store. */
+export interface RuntimeCluster {
+  /** Nodes, slots and leases, as this node sees them now. */
+  status(): ClusterStatus;
 }
 
 /** The names of the handlers of a definition. */
@@ -56,78 +66,93 @@ export type DefinedState<Definition extends AnyDefinition> =
  * One node: the live objects of this process. Made by `createRuntime`.
  */
 export class Runtime implements AsyncDisposable {
-  /** The unique name of this node. */
-  readonly node: string;
   readonly #options: ResolvedOptions;
-  readonly #store: OpenObjectStore;
+  readonly #ownership: Ownership;
   readonly #types: DefinitionTable;
-  readonly #table: ActivationTable;
-  readonly #committer: Committer;
   readonly #router: Router;
-  readonly #sweeper: Sweeper;
-  readonly #scheduler: RunningScheduler;
+  #incarnation: Incarnation | null = null;
+  /** That of the incarnation, or of the last one. */
+  #store: OpenObjectStore | null = null;
+  #node = "";
+  /** Whether objects leave as soon as nothing is going on. */
+  #isLeaving = false;
   /** Dead alarms, and trying them again. */
   readonly alarms: RuntimeAlarms;
+  /** The nodes that share the store, as this one sees them. */
+  readonly cluster: RuntimeCluster;
   #phase: "running" | "lost" | "stopping" | "stopped" = "running";
   #stopped: Promise<void> | null = null;
 
   /** Use `createRuntime`. */
-  constructor(options: ResolvedOptions, node: string, opened: OpenObjectStore) {
-    this.node = node;
+  constructor(options: ResolvedOptions, ownership: Ownership) {
     this.#options = options;
-    // Whatever is being committed then may have landed: only the committer knows better.
-    const store = watchStore(opened, (failure) => this.#storeLost(failure, true));
-    this.#store = store;
-    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, maxStateBytes } = options;
+    this.#ownership = ownership;
+    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes } = options;
     this.#types = new DefinitionTable(options.objects);
-    const loader = new Loader(store);
-    const table = new ActivationTable(options.maxActive);
-    this.#table = table;
-    this.#committer = new Committer({
-      store,
-      environment,
-      maxStateBytes,
-      onLost: (failure) => this.#storeLost(failure, failure.maybeApplied),
-    });
-    const isDraining = (): boolean => this.#phase === "stopping";
-    const host: ActivationHost = {
-      environment,
-      store,
-      mailboxLimit: options.mailboxLimit,
-      freezeState: options.freezeState,
-      get isDraining() {
-        return isDraining();
-      },
-      load: (address) => loader.load(address),
-      commit: (write) => {
-        this.#sweeper.wrote();
-        this.#committer.add(write);
-      },
-      stub: (turn, definition, id, stubOptions) =>
-        this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
-      awake: () => this.#sweeper.awake(),
-      alarmRetry: options.alarmRetry,
-      alarmsChanged: (alarms) => this.#scheduler.changed(alarms),
-      left: (activation, waiting) => table.remove(activation, waiting, environment.monotonic()),
-    };
-    this.#router = new Router({ environment, table, host, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.#router = new Router({ environment, ownership, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.cluster = { status: () => ownership.status() };
     this.alarms = {
       dead: async (definition, { tenant = "", limit = 100, after } = {}) => {
         const { type } = this.#types.known(definition);
         const query = { tenant, type: type.name, limit: checkedLimit(limit), after: after ?? null };
-        return (await this.#reading("alarms.dead", () => store.deadAlarms(query))).map(deadAlarm);
+        return (await this.#reading("alarms.dead", (store) => store.deadAlarms(query))).map(deadAlarm);
       },
       redrive: async (definition, id, name, tenantOption) =>
         (await this.#system(alarmOperations.redrive, definition, id, tenantOption, [name])) as boolean,
     };
-    this.#sweeper = new Sweeper(table, store, environment, this.#types);
-    this.#scheduler = options.scheduler.start({
+  }
+
+  /** Takes the right to write. */
+  async start(): Promise<void> {
+    const { environment } = this.#options;
+    await this.#ownership.start({
       environment,
-      store,
       types: [...this.#types].map(({ name }) => name),
-      deliver: (alarm) => this.#deliver(new Firing(alarm)),
+      begin: (store, node, lost) => this.#begin(store, node, lost),
+      receive: (call) => this.#router.receive(call, this.#types.known(call.request.address.type).type),
+      ended: (failure) => this.#ended(failure),
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
     });
+  }
+
+  /** There is a right to write: objects may come to life. */
+  #begin(
+    opened: OpenObjectStore,
+    node: string,
+    lost: (failure: StoreFailure, maybeApplied: boolean) => void,
+  ): Incarnation {
+    const options = this.#options;
+    this.#node = node;
+    const incarnation: Incarnation = new Incarnation({
+      options,
+      node,
+      store: observeStore(opened, options.store.name, options.environment),
+      types: this.#types,
+      ownership: this.#ownership,
+      isStopping: () => this.#isLeaving,
+      lost: (failure, maybeApplied) => {
+        // A store that was closed says so in the same way.
+        if (this.#phase !== "stopped") lost(failure, maybeApplied);
+      },
+      over: () => {
+        if (this.#incarnation !== incarnation) return;
+        this.#incarnation = null;
+        this.#router.setHere(null);
+      },
+      deliver: (alarm) => this.#deliver(new Firing(alarm)),
+      redeliver: (call, type) => this.#router.redeliver(call, type),
+      stub: (turn, definition, id, stubOptions) =>
+        this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
+    });
+    this.#incarnation = incarnation;
+    this.#store = incarnation.store;
+    this.#router.setHere(incarnation);
+    return incarnation;
+  }
+
+  /** The unique name of this node; another one after it has lost everything and joined its cluster again. */
+  get node(): string {
+    return this.#node;
   }
 
   /**
@@ -199,7 +224,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Has an object leave memory, after the calls that wait for it. Nothing happens if it is not there. */
   async deactivate(definition: AnyDefinition | string, id: string, options?: TenantOption): Promise<void> {
-    if (this.#find(definition, id, options) !== null) await this.#system(deactivateOperation, definition, id, options);
+    if (this.locate(definition, id, options) !== null) await this.#system(deactivateOperation, definition, id, options);
   }
 
   /**
@@ -248,10 +273,15 @@ export class Runtime implements AsyncDisposable {
     return firing.error;
   }
 
-  /** Where an object is live, or null. */
+  /** Where an object is live; null if it is nobody's, or this node owns it and does not have it in memory. */
   locate(definition: AnyDefinition | string, id: string, options?: TenantOption): Location | null {
-    const phase = this.#find(definition, id, options)?.phase;
-    return phase === undefined || phase === "gone" ? null : { node: this.node, phase };
+    const { type } = this.#types.known(definition);
+    const address = checkAddress(type.name, id, options?.tenant);
+    const owner = this.#ownership.ownerOf(this.#ownership.slotOf(address));
+    if (owner === null || this.#phase === "stopped") return null;
+    if (owner.node !== this.#node) return { ...owner, phase: null };
+    const phase = this.#incarnation?.find(type, address)?.phase;
+    return phase === undefined || phase === "gone" ? null : { ...owner, phase };
   }
 
   /**
@@ -269,7 +299,7 @@ export class Runtime implements AsyncDisposable {
     const address = checkAddress(type.name, id, options?.tenant);
     const known = this.#peekLive(type, address);
     if (known !== undefined) return known;
-    const [stored] = await this.#reading("peek", () => this.#store.load([address]));
+    const [stored] = await this.#reading("peek", (store) => store.load([address]));
     // It came to life meanwhile: the store may know of a commit that memory does not know of yet, and whoever saw that
     // must not see less afterwards.
     const live = this.#peekLive(type, address);
@@ -280,9 +310,9 @@ export class Runtime implements AsyncDisposable {
 
   /** The last committed state as memory knows it; undefined if the object is not live. */
   #peekLive(type: ObjectType, address: Address): unknown {
-    const live = this.#table.find(type, address.tenant, address.id);
+    const live = this.#incarnation?.find(type, address) ?? null;
     if (live === null || (live.phase !== "active" && live.phase !== "hibernated")) return undefined;
-    if (this.#options.environment.monotonic() > this.#store.leaseUntilMs) throw leaseLapsed(address);
+    if (this.#options.environment.monotonic() > live.host.store.leaseUntilMs) throw leaseLapsed(address);
     const text = live.state.committedText;
     return text === null ? null : reviveState(address, type.codec, text, type.codec.version, false).state;
   }
@@ -294,12 +324,12 @@ export class Runtime implements AsyncDisposable {
    */
   async list(definition: AnyDefinition | string, options: ListOptions = {}): Promise<ObjectPage> {
     const { type } = this.#types.known(definition);
-    return await this.#reading("list", () => listObjects(this.#store, type.name, options));
+    return await this.#reading("list", (store) => listObjects(store, type.name, options));
   }
 
   /** How many objects are in memory, hibernated ones included. */
   get activeCount(): number {
-    return this.#table.size;
+    return this.#incarnation?.size ?? 0;
   }
 
   /**
@@ -318,12 +348,11 @@ export class Runtime implements AsyncDisposable {
     const { environment, stopTimeoutMs } = this.#options;
     this.#phase = "stopping";
     this.#router.close(stopped, true);
-    const schedulerStopped = this.#scheduler.stop();
     let timer = { cancel(): void {} };
     const timeUp = new Promise<void>((resolve) => (timer = environment.after(stopTimeoutMs, resolve)));
-    await Promise.race([Promise.all([schedulerStopped, this.#drain()]), timeUp]);
+    await Promise.race([this.#drain(), timeUp]);
     timer.cancel();
-    this.#abandonAll(
+    this.#incarnation?.abandonAll(
       stopped,
       (address) =>
         new DurableObjectError(
@@ -331,61 +360,42 @@ export class Runtime implements AsyncDisposable {
           `${formatAddress(address)}: the runtime stopped before the store said whether the commit landed.`,
           { address },
         ),
+      false,
     );
     this.#router.close(stopped, false);
-    this.#committer.close();
-    await this.#sweeper.stop();
+    await this.#incarnation?.close();
     this.#phase = "stopped";
-    await this.#store.close();
+    await this.#ownership.close();
   }
 
-  /** Has every object leave as soon as nothing goes on in it; those that running turns bring back leave again. */
-  #drain(): Promise<void> {
-    for (const activation of [...this.#table]) activation.leaveIfIdle();
-    return this.#table.emptied();
+  /** Gives away what others can take; then what is left has nowhere to go, and leaves memory. */
+  async #drain(): Promise<void> {
+    const alarmsOver = this.#incarnation?.stopAlarms();
+    await this.#ownership.drain();
+    this.#isLeaving = true;
+    await Promise.all([alarmsOver, this.#incarnation?.drain()]);
   }
 
-  #abandonAll(
-    error: (address: Address) => DurableObjectError,
-    inFlightError: (address: Address) => DurableObjectError,
-  ): void {
-    for (const activation of [...this.#table]) {
-      activation.abandon(error(activation.address), inFlightError(activation.address));
-    }
-  }
-
-  /** The right to write is gone: nobody may be answered from memory any more. */
-  #storeLost(failure: StoreFailure, maybeApplied: boolean): void {
-    // A store that was closed says so in the same way.
+  /** The right to write is gone for good: nobody may be answered any more. */
+  #ended(failure: StoreFailure): void {
     if (this.#phase === "stopped" || this.#phase === "lost") return;
     this.#phase = "lost";
+    publishWarning({ warning: "store-lost", message: failure.message, cause: failure });
     const lost = (address: Address): DurableObjectError =>
       new DurableObjectError(failure.code, `${formatAddress(address)}: ${failure.message}`, {
         address,
         cause: failure,
         outcome: "not-applied",
       });
-    const inFlight = (address: Address): DurableObjectError =>
-      new DurableObjectError(failure.code, `${formatAddress(address)}: ${failure.message}`, {
-        address,
-        cause: failure,
-        outcome: maybeApplied ? "unknown" : "not-applied",
-      });
-    publishWarning({ warning: "store-lost", message: failure.message, cause: failure });
-    void this.#scheduler.stop();
     this.#router.close(lost, false);
-    this.#abandonAll(lost, inFlight);
   }
 
-  #find(definition: AnyDefinition | string, id: string, options: TenantOption | undefined): Activation | null {
-    const { type } = this.#types.known(definition);
-    const address = checkAddress(type.name, id, options?.tenant);
-    return this.#table.find(type, address.tenant, address.id);
-  }
-
-  async #reading<Result>(what: string, read: () => Promise<Result>): Promise<Result> {
+  async #reading<Result>(what: string, read: (store: OpenObjectStore) => Promise<Result>): Promise<Result> {
     try {
-      return await read();
+      if (this.#store === null || (this.#incarnation === null && this.#phase === "running")) {
+        throw new StoreFailure("retry", "STORE_UNAVAILABLE", "this node has no right to the store at the moment.");
+      }
+      return await read(this.#store);
     } catch (error) {
       if (!(error instanceof StoreFailure)) throw error;
       const { code, message } =
@@ -424,12 +434,27 @@ function stopped(address: Address): DurableObjectError {
  */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const resolved = resolveOptions(options);
-  const node = resolved.environment.uniqueId();
+  const { store, environment, cluster } = resolved;
+  const process = thisProcess();
+  const ownership =
+    cluster === null
+      ? new SoleOwnership(store, environment)
+      : new ClusterNode({
+          store: store as unknown as OwnershipStore,
+          cluster,
+          environment,
+          process,
+          isGone: (other) => isGone(other, process),
+        });
+  const runtime = new Runtime(resolved, ownership);
   try {
-    const store = await resolved.store.open({ environment: resolved.environment, node });
-    return new Runtime(resolved, node, observeStore(store, resolved.store.name, resolved.environment));
+    await runtime.start();
   } catch (error) {
+    if (error instanceof TransportFailure) {
+      throw new DurableObjectError("TRANSPORT_UNAVAILABLE", error.message, { cause: error });
+    }
     if (!(error instanceof StoreFailure)) throw error;
     throw new DurableObjectError(error.code, error.message, { cause: error });
   }
+  return runtime;
 }

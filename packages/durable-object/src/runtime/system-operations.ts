@@ -69,3 +69,20 @@ export const alarmOperations = {
       : reply(false);
   }),
 };
+
+const systemOperations = new Map(
+  [activateOperation, deactivateOperation, deleteOperation, ...Object.values(alarmOperations)].map((each) => [
+    each.name,
+    each,
+  ]),
+);
+
+/** The name of an operation between nodes: no handler's name begins like that of one of the library's own. */
+export function wireName({ name, isSystem }: Operation): string {
+  return isSystem ? `~${name}` : name;
+}
+
+/** The operation of that name; undefined if this node does not know it. */
+export function operationNamed(name: string, handlers: ReadonlyMap<string, Operation>): Operation | undefined {
+  return name.startsWith("~") ? systemOperations.get(name.slice(1)) : handlers.get(name);
+}

@@ -4,6 +4,7 @@ import { parseDuration } from "../core/duration.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { copyJson } from "../core/json.ts";
 import { preview } from "../core/preview.ts";
+import { isStorable } from "../core/storable-text.ts";
 import { checkStatement, WrongStatement, type SqlStatement } from "../core/sql-statement.ts";
 import { nextOccurrence, ruleOf, WrongRule, type AlarmRule } from "../alarms/alarm-rule.ts";
 import type { Effect, ScheduleEffect, SqlEffect } from "../object/effect.ts";
@@ -57,7 +58,7 @@ export function checkEffect(
     case "cancel":
       return { change: "cancel", name: checkText(effect.name) };
     case "redrive":
-      return { change: "redrive", name: effect.name, dueAt: Math.ceil(nowMs) };
+      return { change: "redrive", name: checkText(effect.name), dueAt: Math.ceil(nowMs) };
     case "cancelAll":
       return { change: "cancelAll" };
     case "destroy":
@@ -124,8 +125,8 @@ function checkSql({ text, params }: SqlEffect): SqlStatement {
 }
 
 function checkText(name: unknown): string {
-  if (typeof name === "string") return name;
-  throw new WrongEffect("INVALID_OUTCOME", `names an alarm by ${preview(name)}, which is no text`);
+  if (typeof name === "string" && isStorable(name)) return name;
+  throw new WrongEffect("INVALID_OUTCOME", `names an alarm by ${preview(name)}, which cannot be its name`);
 }
 
 function checkName(name: string, alarmNames: ReadonlyMap<string, unknown>): string {

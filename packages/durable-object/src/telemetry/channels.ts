@@ -51,6 +51,20 @@ export interface PhaseMessage {
   readonly to: string;
 }
 
+/** Who owns what has changed, as this node sees it: the message on `durable-object:ownership`. */
+export interface OwnershipMessage {
+  /**
+   * `joined`, `left`: a node came or went. `acquired`, `handed over`: slots this node has now, or has given away. `evicted`:
+   * this node has evicted a dead one. `lost`: this node has lost everything it owned.
+   */
+  readonly change: "joined" | "left" | "acquired" | "handed over" | "evicted" | "lost";
+  /** The node concerned. */
+  readonly node: string;
+  readonly slots: readonly number[];
+  /** The node that slots were handed over to. */
+  readonly to?: string;
+}
+
 /** Something an operator should know: the message on `durable-object:warning`. */
 export interface WarningMessage {
   /** A stable name: `commit-in-doubt`, `sweep-failed`, `store-lost`. */
@@ -60,6 +74,7 @@ export interface WarningMessage {
 }
 
 const phaseChannel = channel("durable-object:activation");
+const ownershipChannel = channel("durable-object:ownership");
 const warningChannel = channel("durable-object:warning");
 
 /** Publishes a change of phase. */
@@ -72,6 +87,11 @@ export function publishPhase(address: Address, from: string, to: string): void {
 /** Publishes a warning. */
 export function publishWarning(message: WarningMessage): void {
   if (warningChannel.hasSubscribers) warningChannel.publish(message);
+}
+
+/** Publishes a change of ownership. */
+export function publishOwnership(message: OwnershipMessage): void {
+  if (ownershipChannel.hasSubscribers) ownershipChannel.publish(message);
 }
 
 /** One kind of operation that takes time. */

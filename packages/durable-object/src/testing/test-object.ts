@@ -50,8 +50,7 @@ export class TestObject<Definition extends AnyDefinition> {
 
   /** What is stored, as a handler would see it; null if nothing is. */
   async persisted(): Promise<DefinedState<Definition> | null> {
-    await this.#host.clock.settle();
-    const [stored] = await this.#host.store().load([this.#address]);
+    const [stored] = await this.#read((store) => store.load([this.#address]));
     if (stored === null || stored === undefined || stored.state === null) return null;
     const { state } = reviveState(this.#address, this.#definition.codec, stored.state, stored.stateVersion, false);
     return state as DefinedState<Definition>;
@@ -161,8 +160,14 @@ export class TestObject<Definition extends AnyDefinition> {
   }
 
   async #storedAlarms(): Promise<readonly StoredAlarm[]> {
-    await this.#host.clock.settle();
-    return await this.#host.store().listAlarms(this.#address);
+    return await this.#read((store) => store.listAlarms(this.#address));
+  }
+
+  /** Asks the store, when all that takes no time has happened; time waits for the answer. */
+  async #read<Answer>(ask: (store: OpenObjectStore) => Promise<Answer>): Promise<Answer> {
+    const { clock } = this.#host;
+    await clock.settle();
+    return await clock.work(() => ask(this.#host.store()));
   }
 
   get #name(): string {

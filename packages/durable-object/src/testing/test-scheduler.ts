@@ -20,6 +20,7 @@ export class TestScheduler implements Scheduler {
         this.#revoke(alarms);
         running.changed(alarms);
       },
+      look: () => running.look(),
       stop: () => running.stop(),
     };
   }

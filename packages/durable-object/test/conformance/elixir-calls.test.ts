@@ -28,7 +28,7 @@ onEveryStore("calls", (stores) => {
     const { runtime, SlowCounter, counter } = await startCounters(stores);
     expect(runtime.locate(SlowCounter, "c")).toBeNull();
     expect(await counter.increment()).toBe(1);
-    expect(runtime.locate(SlowCounter, "c")).toEqual({ node: runtime.node, phase: "active" });
+    expect(runtime.locate(SlowCounter, "c")).toEqual({ node: runtime.node, epoch: 1, phase: "active" });
   });
 
   test("CALL-2 the state is kept between calls", async () => {

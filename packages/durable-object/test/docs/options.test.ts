@@ -7,6 +7,10 @@ import { createRuntime, defineObject, noreply, type AnyDefinition, type Runtime 
 import { memory } from "../../src/memory/index.ts";
 import { reservedHandlerNames } from "../../src/object/stub.ts";
 import { resolveOptions } from "../../src/runtime/options.ts";
+import { nats } from "../../src/nats/index.ts";
+import { resolveOptions as resolveNatsOptions } from "../../src/nats/nats-options.ts";
+import { peers } from "../../src/peers/index.ts";
+import { resolveOptions as resolvePeersOptions } from "../../src/peers/peers-options.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { resolveOptions as resolvePostgresOptions } from "../../src/postgres/postgres-options.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
@@ -50,6 +54,9 @@ describe.each([
   ["A stub", "object/stub.ts", "StubOptions"],
   ["sqlite", "sqlite/sqlite-options.ts", "SqliteOptions"],
   ["postgres", "postgres/postgres-options.ts", "PostgresOptions"],
+  ["nats", "nats/nats-options.ts", "NatsOptions"],
+  ["cluster", "cluster/cluster-options.ts", "ClusterOptions"],
+  ["peers", "peers/peers-options.ts", "PeersOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
 ])("%s", (heading, file, name) => {
   test("has exactly these options, required where the page says so", () => {
@@ -96,6 +103,21 @@ describe("defaults", () => {
     expect(Object.keys(onPage)).toHaveLength(8);
     expect(resolvePostgresOptions("postgres://localhost/app", {})).toMatchObject(onPage);
     expect(postgres("postgres://localhost/app").name).toBe("postgres");
+  });
+
+  test("of nats()", () => {
+    const { servers, ...onPage } = defaults("nats", ["connectTimeout"]);
+    expect(Object.keys(onPage)).toHaveLength(2);
+    expect(resolveNatsOptions({})).toMatchObject({ ...onPage, servers: [servers] });
+    expect(nats().name).toBe("nats");
+  });
+
+  test("of peers()", () => {
+    const { insecure, ...onPage } = defaults("peers", ["connectTimeout", "pingInterval", "idleTimeout"]);
+    expect(Object.keys(onPage)).toHaveLength(6);
+    expect(insecure).toBe(false);
+    expect(resolvePeersOptions({})).toMatchObject(onPage);
+    expect(peers().name).toBe("peers");
   });
 
   test("of list", async () => {

@@ -28,7 +28,7 @@ describe("docs/telemetry.md", () => {
     expect(names("Changes", "channel")).toEqual(inCode);
     const fields = rowsUnder(page, "Changes", "channel").map((row) => codeIn(row["message"]));
     expect(fields).toEqual(
-      ["PhaseMessage", "WarningMessage"].map((message) =>
+      ["PhaseMessage", "OwnershipMessage", "WarningMessage"].map((message) =>
         fieldsOf("telemetry/channels.ts", message).map(({ name }) => name),
       ),
     );

@@ -53,6 +53,22 @@ onEveryStore("an alarm that fails is tried again", (stores) => {
     expect(await runtime.alarms.dead(world.script.Diary)).toEqual([]);
   });
 
+  test("also when it fails with a text that not every database takes", async () => {
+    const world = await AlarmWorld.create(stores);
+    const runtime = await world.start();
+    const diary = runtime.get(world.script.Diary, "a");
+    world.script.behave = () => {
+      throw new Error("\0 and \ud800");
+    };
+    await diary.plan("ring", "1s");
+    await world.clock.advance("1s");
+    const [alarm] = await diary.alarms.list();
+    expect(alarm).toMatchObject({ status: "set", attempts: 1 });
+    expect(alarm?.lastError).toContain("\ufffd and \ufffd");
+    // Such a name is none that an alarm can have.
+    expect(await codeOf(diary.alarms.cancel("ring\0" as "ring"))).toBe("INVALID_ARGUMENTS");
+  });
+
   test("a wait has a quarter of jitter", async () => {
     const world = await AlarmWorld.create(stores);
     const runtime = await world.start();

@@ -12,6 +12,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { errorCodes, type ErrorCode } from "../../src/core/errors.ts";
 import {
+  cluster,
   createRuntime,
   defineObject,
   fail,
@@ -20,10 +21,14 @@ import {
   reply,
   schedule,
   sql,
+  type AnyDefinition,
   type Reply,
+  type Runtime,
   type RuntimeOptions,
+  type Transport,
 } from "../../src/index.ts";
-import { memory } from "../../src/memory/index.ts";
+import { memory, memoryTransport } from "../../src/memory/index.ts";
+import { TransportFailure } from "../../src/ports/index.ts";
 import { sqlite } from "../../src/sqlite/index.ts";
 import { createTestRuntime } from "../../src/testing/index.ts";
 import { storeFailure } from "../../src/sqlite/sqlite-failure.ts";
@@ -99,6 +104,30 @@ async function commitThatMeets(situation: "full" | "read-only"): Promise<unknown
   const { store, counter } = await world();
   store.failNextCommitWith(storeFailure(await sqliteError(situation), "write", "app.db"));
   return await counter.increment();
+}
+
+/** Two nodes of a cluster; returns the one that was there first, and the other one. */
+async function twoNodes(
+  transports: readonly [Transport, Transport],
+  objects: readonly (readonly AnyDefinition[])[] = [
+    [Counter, Thing],
+    [Counter, Thing],
+  ],
+): Promise<[Runtime, Runtime]> {
+  const store = memory();
+  const nodeOf = (index: number): Promise<Runtime> => {
+    const transport = transports[index] as Transport;
+    return start({ objects: objects[index] ?? [], store, cluster: cluster({ transport, lease: "1m" }) });
+  };
+  return [await nodeOf(0), await nodeOf(1)];
+}
+
+/** The id of an object that another node owns. */
+function idElsewhere(node: Runtime, definition: AnyDefinition): string {
+  for (let number = 0; ; number++) {
+    const owner = node.locate(definition, `${number}`)?.node;
+    if (owner !== undefined && owner !== node.node) return `${number}`;
+  }
 }
 
 const provocations: Record<ErrorCode, () => Promise<unknown>> = {
@@ -177,6 +206,28 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     await runtime.stop();
     return await counter.get();
   },
+  OWNER_UNREACHABLE: async () => {
+    // Nodes on two transports share a store, and do not reach each other.
+    const [, late] = await twoNodes([memoryTransport(), memoryTransport()]);
+    return await late.get(Counter, idElsewhere(late, Counter)).get();
+  },
+  TYPE_NOT_SERVED: async () => {
+    const transport = memoryTransport();
+    const [, late] = await twoNodes([transport, transport], [[Counter], [Thing]]);
+    return await late.get(Thing, idElsewhere(late, Thing)).put("a");
+  },
+  MESSAGE_TOO_LARGE: async () => {
+    const transport = memoryTransport({ maxMessageBytes: 2_000 });
+    const [, late] = await twoNodes([transport, transport]);
+    return await late.get(Thing, idElsewhere(late, Thing)).put("x".repeat(3_000));
+  },
+  TRANSPORT_UNAVAILABLE: async () => {
+    const transport = memoryTransport();
+    const open = async (): Promise<never> => {
+      throw new TransportFailure("unreachable", "nobody listens at nats://127.0.0.1:4222");
+    };
+    return await start({ objects: [], store: memory(), cluster: cluster({ transport: { ...transport, open } }) });
+  },
   LOAD_FAILED: async () => {
     const { store, counter } = await world();
     store.failLoads("retry");
@@ -210,7 +261,8 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
   },
   SQL_FAILED: async () => {
     const runtime = await start({ objects: [Thing], store: sqlite(await temporaryFile()) });
-    return await runtime.get(Thing, "a").order();
+    await runtime.get(Thing, "a").order();
+    return undefined;
   },
   COMMIT_UNKNOWN: async () => {
     const { clock, store, counter } = await world();

@@ -42,7 +42,7 @@ onEveryStore("one live copy", (stores) => {
     const release = store.holdLoads();
     const first = runtime.get(Counter, "a").increment();
     await settled();
-    expect(runtime.locate(Counter, "a")).toEqual({ node: runtime.node, phase: "activating" });
+    expect(runtime.locate(Counter, "a")).toEqual({ node: runtime.node, epoch: 1, phase: "activating" });
     const others = [runtime.get(Counter, "a").increment(), runtime.get(Counter, "a").increment()];
     await settled();
     release();

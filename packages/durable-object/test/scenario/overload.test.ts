@@ -168,6 +168,10 @@ onEveryStore("overload", (stores) => {
     expect(await runtime.get(Counter, "a", { idempotencyKey: "k".repeat(255) }).increment()).toBe(1);
     expect(await codeOf(() => runtime.get(Counter, "a", { idempotencyKey: "k".repeat(256) }))).toBe("INVALID_OPTION");
     expect(await codeOf(() => runtime.get(Counter, "a", { idempotencyKey: "" }))).toBe("INVALID_OPTION");
+    // Not every database takes them, or tells them apart.
+    for (const idempotencyKey of ["a\0b", "\ud800"]) {
+      expect(await codeOf(() => runtime.get(Counter, "a", { idempotencyKey }))).toBe("INVALID_OPTION");
+    }
     const define = (type: string) => defineObject({ type, state: {}, handlers: {} });
     expect(define("t".repeat(64)).type).toHaveLength(64);
     expect(await codeOf(() => define("t".repeat(65)))).toBe("INVALID_DEFINITION");

@@ -3,20 +3,18 @@
  * again under its number finds out, and it is applied once.
  */
 
-import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
 import { address, write } from "../../src/testing/object-store-case.ts";
 import { failureOf, opened } from "../support/postgres-opened.ts";
-import { borrowedSchema, sql } from "../support/postgres-place.ts";
+import { borrowedSchema, hasPostgres, postgresAddress, postgresUrl, sql } from "../support/postgres-place.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
-const socket = inject("postgresSocket");
-
-describe.skipIf(socket === null)("a commit that was not answered", () => {
+describe.skipIf(!hasPostgres)("a commit that was not answered", () => {
   async function openThroughProxy(options: PostgresOptions = {}) {
-    const proxy = await TcpProxy.create(socket ?? "");
+    const proxy = await TcpProxy.create(postgresAddress());
     const schema = borrowedSchema();
-    const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+    const url = postgresUrl((through) => proxy.lead(through));
     onTestFinished(() => proxy.close());
     const numbered = await opened(postgres(url, { schema, lockTimeout: 0, lease: "1h", ...options }));
     onTestFinished(() => proxy.cut());

@@ -11,7 +11,7 @@ import { listen } from "../support/channels.ts";
 import { Counter } from "../support/counter.ts";
 import { codeOf, errorOf } from "../support/outcome-of.ts";
 import { failureOf, opened, openedIn } from "../support/postgres-opened.ts";
-import { borrowedSchema, freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
+import { borrowedSchema, freshName, freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
 import { start } from "../support/stores.ts";
 
 interface Warning {
@@ -110,7 +110,7 @@ describe.skipIf(!hasPostgres)("what passes", () => {
 
   test("a statement_timeout of the role: a commit that was held up is sent again", async () => {
     const schema = borrowedSchema();
-    const url = `${postgresUrl()}&options=${encodeURIComponent("-c statement_timeout=100")}`;
+    const url = withOption("statement_timeout=100");
     const warnings = listen<Warning>("durable-object:warning");
     const runtime = await start({ objects: [Counter], store: postgres(url, { schema }) });
     const counter = runtime.get(Counter, "a", { timeout: "never" });
@@ -125,22 +125,21 @@ describe.skipIf(!hasPostgres)("what passes", () => {
   });
 
   test("a database that takes no writes: calls are told, reads go on, and later it works again", async () => {
-    const database = freshSchema();
+    const database = freshName();
     await sql(`CREATE DATABASE ${database}`);
-    const pool = new Pool({ connectionString: postgresUrl().replace("/postgres?", `/${database}?`) });
+    const pool = new Pool({ connectionString: postgresUrl((url) => (url.pathname = `/${database}`)) });
     onTestFinished(() => pool.end());
     const runtime = await start({ objects: [Counter], store: postgres(pool, { lease: "1h" }) });
     const counter = runtime.get(Counter, "a");
     await counter.increment();
     await sql(`ALTER DATABASE ${database} SET default_transaction_read_only = on`);
     // Not in the middle of a commit: what became of one that was cut off only a database that takes writes can say.
-    await endConnections(database);
-    await expect.poll(() => pool.totalCount).toBe(0);
+    await endConnections(pool, database);
     expect(await errorOf(counter.increment())).toMatchObject({ code: "STORE_READ_ONLY", outcome: "not-applied" });
     expect(await counter.get()).toBe(1);
     expect(await runtime.peek(Counter, "b")).toBeNull();
     await sql(`ALTER DATABASE ${database} RESET default_transaction_read_only`);
-    await endConnections(database);
+    await endConnections(pool, database);
     expect(await counter.increment()).toBe(2);
   });
 
@@ -175,18 +174,34 @@ describe.skipIf(!hasPostgres)("what passes", () => {
   });
 });
 
-async function endConnections(database: string): Promise<void> {
-  await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [database]);
+/** A URL whose connections have a setting of their own. */
+function withOption(option: string): string {
+  return postgresUrl((url) => url.searchParams.set("options", `-c ${option}`));
+}
+
+/** Ends all connections of a pool, also one that is just being made; resolves when the pool has heard of it. */
+async function endConnections(pool: Pool, database: string): Promise<void> {
+  const end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+  await expect
+    .poll(async () => {
+      await sql(end, [database]);
+      return pool.totalCount;
+    })
+    .toBe(0);
 }
 
 describe.skipIf(!hasPostgres)("what cannot be opened", () => {
   const secret = "s3cret-p4ssword";
 
-  function withPassword(changes: (url: URL) => void): string {
-    const url = new URL(postgresUrl());
-    url.password = secret;
-    changes(url);
-    return url.href;
+  /** The URL of a role with a password. */
+  async function withPassword(changes: (url: URL) => void): Promise<string> {
+    const role = freshName();
+    await sql(`CREATE ROLE ${role} LOGIN PASSWORD '${secret}'`);
+    return postgresUrl((url) => {
+      url.username = role;
+      url.password = secret;
+      changes(url);
+    });
   }
 
   async function assertUnavailable(url: string, kind: "retry" | "lost", message: RegExp): Promise<void> {
@@ -212,14 +227,15 @@ describe.skipIf(!hasPostgres)("what cannot be opened", () => {
 
   test("a database or a role that is not there: no use trying again", async () => {
     await assertUnavailable(
-      withPassword((url) => (url.pathname = "/nothing")),
+      await withPassword((url) => (url.pathname = "/nothing")),
       "lost",
       /database "nothing" does not exist/,
     );
     await assertUnavailable(
-      withPassword((url) => (url.username = "nobody")),
+      await withPassword((url) => (url.username = "nobody")),
       "lost",
-      /role "nobody" does not exist/,
+      // Where there are passwords, it does not say which of the two is wrong.
+      /role "nobody" does not exist|authentication failed for user "nobody"/,
     );
   });
 
@@ -232,10 +248,10 @@ describe.skipIf(!hasPostgres)("what cannot be opened", () => {
   });
 
   test("a database that is not in UTF8", async () => {
-    const database = freshSchema();
+    const database = freshName();
     await sql(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`);
     await assertUnavailable(
-      withPassword((url) => (url.pathname = `/${database}`)),
+      await withPassword((url) => (url.pathname = `/${database}`)),
       "lost",
       /encoding LATIN1.*UTF8/,
     );
@@ -254,7 +270,7 @@ describe.skipIf(!hasPostgres)("what cannot be opened", () => {
 describe.skipIf(!hasPostgres)("what operators are told", () => {
   test("settings with which a reply does not mean that a write is on the disk", async () => {
     const warnings = listen<Warning>("durable-object:warning");
-    const url = `${postgresUrl()}&options=${encodeURIComponent("-c synchronous_commit=off")}`;
+    const url = withOption("synchronous_commit=off");
     await opened(postgres(url, { schema: borrowedSchema() }));
     expect(warnings.map(({ warning }) => warning)).toEqual(["unsafe-database"]);
     expect(warnings[0]?.message).toContain("synchronous_commit = off");
@@ -308,13 +324,13 @@ describe.skipIf(!hasPostgres)("the application's pool", () => {
   });
 
   test("with connections that break while they are idle: the process lives", async () => {
-    const database = freshSchema();
+    const database = freshName();
     await sql(`CREATE DATABASE ${database}`);
-    const pool = new Pool({ connectionString: postgresUrl().replace("/postgres?", `/${database}?`) });
+    const pool = new Pool({ connectionString: postgresUrl((url) => (url.pathname = `/${database}`)) });
     onTestFinished(() => pool.end());
     const runtime = await start({ objects: [Counter], store: postgres(pool) });
     await runtime.get(Counter, "a").increment();
-    await endConnections(database);
+    await endConnections(pool, database);
     expect(await runtime.get(Counter, "a").increment()).toBe(2);
   });
 

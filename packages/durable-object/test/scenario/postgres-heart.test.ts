@@ -3,9 +3,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { channel } from "node:diagnostics_channel";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Pool } from "pg";
-import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Beat } from "../../src/ports/ownership-store.ts";
 import type { StoreFailure } from "../../src/ports/object-store.ts";
 import type { PostgresPool } from "../../src/postgres/index.ts";
@@ -13,7 +13,14 @@ import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { write } from "../../src/testing/object-store-case.ts";
 import type { Farewell } from "../support/postgres-heart-process.ts";
 import { joined } from "../support/postgres-nodes.ts";
-import { borrowedSchema, freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
+import {
+  borrowedSchema,
+  freshSchema,
+  hasPostgres,
+  postgresAddress,
+  postgresUrl,
+  sql,
+} from "../support/postgres-place.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
 interface Rhythm {
@@ -194,7 +201,7 @@ describe.skipIf(!hasPostgres)("the heart of a node", () => {
   });
 
   test("does not keep the process", async () => {
-    const script = join(import.meta.dirname, "../support/postgres-heart-process.ts");
+    const script = fileURLToPath(new URL("../support/postgres-heart-process.ts", import.meta.url));
     const options = JSON.stringify({ schema: borrowedSchema() });
     const child = spawn(process.execPath, [script, postgresUrl(), options], { stdio: ["ignore", "pipe", "pipe"] });
     onTestFinished(() => void child.kill("SIGKILL"));
@@ -244,13 +251,11 @@ describe.skipIf(!hasPostgres)("the heart of a node", () => {
   });
 });
 
-const socket = inject("postgresSocket");
-
-describe.skipIf(socket === null)("the heart of a node that is cut off", () => {
+describe.skipIf(!hasPostgres)("the heart of a node that is cut off", () => {
   test("says that it fails, tries again, and goes on when the line is back", async () => {
-    const proxy = await TcpProxy.create(socket ?? "");
+    const proxy = await TcpProxy.create(postgresAddress());
     onTestFinished(() => proxy.close());
-    const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+    const url = postgresUrl((given) => proxy.lead(given));
     const { heart, beats, failures } = await beating(borrowedSchema(), calm, url);
     await heard(beats);
     proxy.stall();

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { migrate, postgres } from "../../src/postgres/index.ts";
 import { write } from "../../src/testing/object-store-case.ts";
 import { failureOf, opened, openedIn } from "../support/postgres-opened.ts";
-import { freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
+import { freshName, freshSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
 
 /** What a schema contains: columns, keys, indexes and settings, as lines. */
 async function describeSchema(schema: string): Promise<string> {
@@ -98,9 +98,10 @@ describe.skipIf(!hasPostgres)("the tables of a schema", () => {
   test("are enough for a role that may not change them", async () => {
     const schema = freshSchema();
     await migrate(postgresUrl(), { schema });
-    const pool = await poolAs("worker");
-    await sql(`GRANT USAGE ON SCHEMA ${schema} TO worker;
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO worker`);
+    const worker = freshName();
+    const pool = await poolAs(worker);
+    await sql(`GRANT USAGE ON SCHEMA ${schema} TO ${worker};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${worker}`);
     const store = await opened(postgres(pool, { schema, lockTimeout: 0 }));
     const alarms = [{ change: "set", name: "n", dueAt: 5, payload: null, rule: null }] as const;
     await store.apply(write("a", { alarms, replies: [{ key: "k", fingerprint: "f", result: "1", expiresAt: 1 }] }));
@@ -109,7 +110,7 @@ describe.skipIf(!hasPostgres)("the tables of a schema", () => {
 
   test("a role that may not make them is told what it needs", async () => {
     const schema = freshSchema();
-    const pool = await poolAs("stranger");
+    const pool = await poolAs(freshName());
     for (const prepare of [() => Promise.resolve([]), () => sql(`CREATE SCHEMA ${schema}`)]) {
       await prepare();
       const failure = await failureOf(opened(postgres(pool, { schema })));
@@ -132,8 +133,11 @@ describe.skipIf(!hasPostgres)("the tables of a schema", () => {
 
 /** A pool of connections as a role that has no rights. */
 async function poolAs(name: string): Promise<Pool> {
-  await sql(`DO $$ BEGIN CREATE ROLE ${name} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`);
-  const url = postgresUrl().replace("postgres://postgres@", `postgres://${name}@`);
+  await sql(`CREATE ROLE ${name} LOGIN PASSWORD 'secret'`);
+  const url = postgresUrl((role) => {
+    role.username = name;
+    role.password = "secret";
+  });
   const pool = new Pool({ connectionString: url, max: 2, allowExitOnIdle: true });
   onTestFinished(() => pool.end());
   return pool;

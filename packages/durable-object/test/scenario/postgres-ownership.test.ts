@@ -33,7 +33,7 @@ describe.skipIf(!hasPostgres)("one owner", () => {
     await child.succeed({ step: "open" });
     const failure = await failureOf(openedIn(schema));
     expect(failure).toMatchObject({ kind: "retry", code: "STORE_LOCKED" });
-    expect(failure.message).toContain(`Schema "${schema}" of database "postgres"`);
+    expect(failure.message).toContain(`Schema "${schema}" of database "${new URL(postgresUrl()).pathname.slice(1)}"`);
     expect(failure.message).toContain(`pid ${child.pid} (node postgres-process.ts`);
     expect(failure.message).toMatch(/host \S+, runtime child\) since 20\d\d-/);
     expect(failure.message).toContain("configure a cluster");
@@ -133,7 +133,11 @@ describe.skipIf(!hasPostgres)("one owner", () => {
     const first = await openedIn(schema, { lease: "3s" });
     await moveElsewhere(schema);
     const until = first.store.leaseUntilMs;
-    expect(await failureOf(openedIn(schema, { lockTimeout: "4s" }))).toMatchObject({ code: "STORE_LOCKED" });
+    const text = `SELECT expires_at > now() + $1 * interval '1 ms' AS later FROM ${schema}.durable_object_nodes`;
+    // Longer from now than it was at first: not without renewals.
+    await sql(`UPDATE ${schema}.durable_object_nodes SET expires_at = now() + interval '1 s'`);
+    await expect.poll(async () => (await sql(text, [1_500]))[0]).toEqual({ later: true });
+    expect(await failureOf(openedIn(schema))).toMatchObject({ code: "STORE_LOCKED" });
     expect(first.store.leaseUntilMs).toBeGreaterThan(until);
     await first.apply(write("a"));
   });

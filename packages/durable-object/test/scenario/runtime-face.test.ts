@@ -80,7 +80,7 @@ onEveryStore("the runtime", (stores) => {
     await runtime.activate(Counter, "a");
     await runtime.activate("counter", "a");
     expect([store.loads, store.sent.length, runtime.activeCount]).toEqual([1, 0, 1]);
-    expect(runtime.locate(Counter, "a")).toEqual({ node: runtime.node, phase: "active" });
+    expect(runtime.locate(Counter, "a")).toEqual({ node: runtime.node, epoch: 1, phase: "active" });
     expect(await runtime.get(Counter, "a").increment()).toBe(1);
     await runtime.deactivate(Counter, "a");
     expect(runtime.locate(Counter, "a")).toBeNull();

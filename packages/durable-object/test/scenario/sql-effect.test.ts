@@ -40,7 +40,7 @@ describe.each(storesWithSql)("SQL of the application ($name)", (kind) => {
     const error = await errorOf(shop.order("1", "taken", "2"));
     expect(error).toMatchObject({ code: "SQL_FAILED", outcome: "not-applied", retryable: false });
     expect(error.address).toEqual({ tenant: "", type: "shop", id: "a" });
-    expect(error.message).toMatch(/shop\/a.*unique.*statement 2 of 3: "INSERT INTO orders_/i);
+    expect(error.message).toMatch(/shop\/a.*unique.*statement 2 of 3: "INSERT INTO test_/i);
     expect(error.cause).toBeInstanceOf(Error);
     expect((error.cause as Error).name).not.toBe("StoreFailure");
     expect(await rows()).toEqual(["taken:new"]);

@@ -1,22 +1,42 @@
 /** Places for a PostgreSQL store: an empty schema of the server that the run has started. */
 
 import { randomBytes } from "node:crypto";
+import type { NetConnectOpts } from "node:net";
 import { Client, Pool } from "pg";
 import { inject, onTestFinished } from "vitest";
 
 /** Whether there is a server to test on. */
 export const hasPostgres: boolean = inject("postgresUrl") !== null;
 
-/** The URL of the database that the schemas are in. */
-export function postgresUrl(): string {
-  const url = inject("postgresUrl");
-  if (url === null) throw new Error("there is no PostgreSQL on this machine");
-  return url;
+/**
+ * The URL of the database that the schemas are in.
+ *
+ * @param change - makes it another one: of another database or role, or with more parameters
+ */
+export function postgresUrl(change: (url: URL) => void = () => {}): string {
+  const given = inject("postgresUrl");
+  if (given === null) throw new Error("there is no PostgreSQL on this machine");
+  const url = new URL(given);
+  change(url);
+  return url.href;
+}
+
+/** Where the server of the run listens. */
+export function postgresAddress(): NetConnectOpts {
+  const { hostname, port, searchParams } = new URL(postgresUrl());
+  const host = searchParams.get("host") ?? hostname;
+  const number = port === "" ? 5432 : Number(port);
+  return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${number}` } : { host, port: number };
+}
+
+/** A name that nobody else uses, of whatever is made in the database. What has it goes when the run is over. */
+export function freshName(): string {
+  return `${inject("postgresPrefix")}${randomBytes(8).toString("hex")}`;
 }
 
 /** The name of a schema that nobody else uses. It is made by whoever opens a store in it. */
 export function freshSchema(): string {
-  return `test_${randomBytes(8).toString("hex")}`;
+  return freshName();
 }
 
 /** Connections for all tests of a file: a server starts a process for each, which knows nothing at first. */

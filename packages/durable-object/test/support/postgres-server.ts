@@ -1,16 +1,17 @@
 /**
- * A PostgreSQL server for tests: private, in a directory of its own, on a Unix socket only. It is gone when
- * its process is, even if that is killed. What makes a server durable is off: no test cuts the power.
+ * A PostgreSQL server for tests and benchmarks: private, with data of its own, on a Unix socket only. It is gone
+ * when its process is, even if that is killed. PostgreSQL refuses to run as root; for root it runs as the user
+ * `postgres`.
  */
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chownSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, chownSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 
-const settings = {
-  listen_addresses: "",
+/** What makes a server durable is off: no test cuts the power. */
+const testSettings: PostgresSettings = {
   fsync: "off",
   full_page_writes: "off",
   max_connections: "200",
@@ -43,18 +44,37 @@ function isThere(path: string): boolean {
   }
 }
 
+/** Settings that differ from those PostgreSQL comes with. */
+export type PostgresSettings = Readonly<Record<string, string>>;
+
+/** How a server is made. */
+export interface PostgresServerOptions {
+  /** Where its data lie; a directory that its user may reach. Default: that of temporary files. */
+  readonly place?: string;
+  /** Default: those for tests. */
+  readonly settings?: PostgresSettings;
+}
+
 /** A server. */
 export class PostgresServer {
   readonly #bin: string;
+  readonly #settings: PostgresSettings;
+  /** Of the Unix socket, whose path may not be long. */
   readonly #directory: string;
+  readonly #data: string;
   readonly #user: { readonly uid?: number; readonly gid?: number };
   #process: ChildProcess | null = null;
 
-  private constructor(bin: string, directory: string) {
+  private constructor(bin: string, { place = tmpdir(), settings = testSettings }: PostgresServerOptions) {
     this.#bin = bin;
-    this.#directory = directory;
+    this.#settings = settings;
     this.#user = unprivileged();
-    if (this.#user.uid !== undefined) chownSync(directory, this.#user.uid, this.#user.gid ?? 0);
+    const own = (directory: string): string => {
+      if (this.#user.uid !== undefined) chownSync(directory, this.#user.uid, this.#user.gid ?? 0);
+      return directory;
+    };
+    this.#directory = own(mkdtempSync(join(tmpdir(), "durable-object-")));
+    this.#data = own(mkdtempSync(join(place, "durable-object-postgres-")));
   }
 
   /**
@@ -62,10 +82,10 @@ export class PostgresServer {
    *
    * @param bin - what `findPostgres` has returned
    */
-  static async create(bin: string): Promise<PostgresServer> {
-    const server = new PostgresServer(bin, mkdtempSync(join(tmpdir(), "durable-object-postgres-")));
-    const options = ["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"];
-    execFileSync(join(bin, "initdb"), [`--pgdata=${server.#data}`, ...options], {
+  static async create(bin: string, options: PostgresServerOptions = {}): Promise<PostgresServer> {
+    const server = new PostgresServer(bin, options);
+    const initdb = ["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"];
+    execFileSync(join(bin, "initdb"), [`--pgdata=${server.#data}`, ...initdb], {
       ...server.#user,
       cwd: server.#directory,
       stdio: ["ignore", "ignore", "inherit"],
@@ -74,23 +94,19 @@ export class PostgresServer {
     return server;
   }
 
-  get #data(): string {
-    return join(this.#directory, "data");
-  }
-
-  /** The file of the Unix socket. */
-  get socket(): string {
-    return join(this.#directory, ".s.PGSQL.5432");
-  }
-
   /** The URL of a database, `postgres` unless said otherwise. */
   url(database = "postgres"): string {
     return `postgres://postgres@localhost/${database}?host=${encodeURIComponent(this.#directory)}`;
   }
 
-  /** Starts it; resolves when it takes connections. */
-  async start(): Promise<void> {
-    const all = { ...settings, unix_socket_directories: this.#directory };
+  /**
+   * Starts it; resolves when it takes connections.
+   *
+   * @param as - `standby`: it takes no writes, until somebody calls `pg_promote()`
+   */
+  async start(as: "primary" | "standby" = "primary"): Promise<void> {
+    if (as === "standby") writeFileSync(join(this.#data, "standby.signal"), "");
+    const all = { ...this.#settings, listen_addresses: "", unix_socket_directories: this.#directory };
     const options = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     // The shell ends the server when whoever started it goes away, for whatever reason.
     const script =
@@ -106,7 +122,7 @@ export class PostgresServer {
       let log = "";
       started.stderr.setEncoding("utf8").on("data", (text: string) => {
         log = `${log}${text}`.slice(-10_000);
-        if (log.includes("ready to accept connections")) resolve();
+        if (/ready to accept (?:read-only )?connections/.test(log)) resolve();
       });
       started.once("close", () => reject(new Error(`PostgreSQL did not start: ${log}`)));
     });
@@ -125,7 +141,14 @@ export class PostgresServer {
   /** Stops it and removes its data. */
   async dispose(): Promise<void> {
     await this.stop("immediate");
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+    this.remove();
+  }
+
+  /** Removes its data, without waiting for anything: for the end of a process. */
+  remove(): void {
+    for (const directory of [this.#data, this.#directory]) {
+      rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+    }
   }
 }
 
