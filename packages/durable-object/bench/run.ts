@@ -31,6 +31,7 @@ const benchmarks = [
   "alarm-delay",
   "alarm-wake-up",
   "postgres",
+  "transport",
 ];
 const results = join(import.meta.dirname, "results");
 const repository = join(import.meta.dirname, "..", "..", "..");
