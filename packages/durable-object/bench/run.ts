@@ -32,10 +32,14 @@ const benchmarks = [
   "alarm-wake-up",
   "postgres",
   "cluster-size",
+  "transport",
 ];
 /** The short tables of the README: where they stand, and what is in them. */
 const tables = [
-  { marks: "figures", names: benchmarks.filter((name) => name !== "postgres" && !name.startsWith("cluster")) },
+  {
+    marks: "figures",
+    names: benchmarks.filter((name) => !["postgres", "transport"].includes(name) && !name.startsWith("cluster")),
+  },
   { marks: "figures-postgresql", names: ["postgres"] },
 ];
 const results = join(import.meta.dirname, "results");
