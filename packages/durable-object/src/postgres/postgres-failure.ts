@@ -46,7 +46,7 @@ function serverError(error: unknown): ServerError | null {
 }
 
 /** The server's code of an error, or null. */
-function sqlState(error: unknown): string | null {
+export function sqlState(error: unknown): string | null {
   return serverError(error)?.code ?? null;
 }
 
