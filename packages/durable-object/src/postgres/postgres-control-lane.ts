@@ -28,6 +28,8 @@ export interface ControlLaneOptions {
   /** The store as messages call it. */
   readonly where: string;
   readonly standing: PostgresStanding;
+  /** After how long without an answer a change is given up that does not evict. */
+  readonly timeoutMs: number;
 }
 
 /** How often an eviction is tried against a commit that hangs, before whoever wants it is asked again. */
@@ -62,9 +64,9 @@ export class PostgresControlLane {
   }
 
   #send(number: number, change: OwnershipChange): Promise<readonly Row[]> {
-    const { connections, nodeStatements, node } = this.#options;
+    const { connections, nodeStatements, node, timeoutMs } = this.#options;
     const send = (name: keyof NodeStatements, ...values: readonly Value[]): Promise<readonly Row[]> =>
-      connections.write(nodeStatements[name], [node, number, ...values]);
+      connections.write(nodeStatements[name], [node, number, ...values], timeoutMs);
     switch (change.change) {
       case "acquire":
         return send("acquire", arrayOf(change.slots));
@@ -93,7 +95,7 @@ export class PostgresControlLane {
         return await connections.write(text);
       } catch (error) {
         if (!isLockTimeout(error) || attempt === evictionAttempts) throw error;
-        await connections.write(statements.freeLanes, [arrayOf([node, victim])]);
+        await connections.write(statements.freeLanes, [arrayOf([victim]), node]);
       }
     }
   }

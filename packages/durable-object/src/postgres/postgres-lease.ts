@@ -29,26 +29,41 @@ interface LeaseOptions {
   readonly onLost: (how: Loss) => void;
 }
 
+/** How far the wall clock may run ahead of the monotonic one between two renewals, in ms. */
+const longestLeapMs = 1_000;
+
 /**
  * Renews the lease of an owner, again and again. A renewal that fails is tried again: nobody can take the
  * right to write without the row of the owner going, and that is what ends it.
+ *
+ * The monotonic clock stands still while a machine is suspended, and the lease does not. Only the wall clock tells,
+ * so where that has leapt ahead nothing is known of the lease until it is renewed.
  */
 export class PostgresLease {
   readonly #options: LeaseOptions;
   #untilMs: number;
   #timer: Timer | null = null;
   #beat = 0;
-  #phase: "kept" | "over" = "kept";
+  /** By how much the wall clock was ahead of the monotonic one when the lease was renewed. */
+  #aheadMs: number;
+  #phase: "kept" | "renewing" | "over" = "kept";
 
   constructor(options: LeaseOptions) {
     this.#options = options;
     this.#untilMs = options.untilMs;
+    this.#aheadMs = aheadMs(options.environment);
     this.#schedule();
   }
 
   /** Until when it lasts at least, in ms of the environment's monotonic clock. */
   get untilMs(): number {
-    return this.#phase === "over" ? -Infinity : this.#untilMs;
+    if (this.#phase === "over") return -Infinity;
+    if (aheadMs(this.#options.environment) - this.#aheadMs <= longestLeapMs) return this.#untilMs;
+    if (this.#phase === "kept") {
+      this.#timer?.cancel();
+      void this.#renew();
+    }
+    return -Infinity;
   }
 
   end(): void {
@@ -64,7 +79,9 @@ export class PostgresLease {
 
   async #renew(): Promise<void> {
     const { connections, statements, environment, node, leaseMs, lastNumber, onLost } = this.#options;
+    this.#phase = "renewing";
     const known = lastNumber();
+    const renewedAheadMs = aheadMs(environment);
     const untilMs = environment.monotonic() + reliedPart * leaseMs;
     try {
       const [row] = await connections.write(
@@ -72,7 +89,7 @@ export class PostgresLease {
         [node, leaseMs],
         Math.min(leaseMs / 2, connections.statementTimeoutMs),
       );
-      if (this.#phase === "over") return;
+      if (this.#isOver) return;
       const beat = Number(row?.[0]);
       if (row === undefined || beat <= this.#beat || Number(row[1]) < known) {
         this.end();
@@ -81,9 +98,21 @@ export class PostgresLease {
       }
       this.#beat = beat;
       this.#untilMs = untilMs;
+      this.#aheadMs = renewedAheadMs;
     } catch {
       // Whether the database is there is for those to say who need it.
     }
-    if (this.#phase === "kept") this.#schedule();
+    if (this.#isOver) return;
+    this.#phase = "kept";
+    this.#schedule();
   }
+
+  /** Asked after every wait. */
+  get #isOver(): boolean {
+    return this.#phase === "over";
+  }
+}
+
+function aheadMs(environment: Environment): number {
+  return environment.now() - environment.monotonic();
 }

@@ -12,7 +12,7 @@
 
 import { namesOf, rowsOf } from "./postgres-columns.ts";
 import type { Statement } from "./postgres-pool.ts";
-import { commitLane, controlLane, statementIn } from "./postgres-statements.ts";
+import { alarmTypes, commitLane, controlLane, statementIn, suspectDue } from "./postgres-statements.ts";
 import { quoted } from "./postgres-options.ts";
 
 /** Slots in an epoch. */
@@ -157,19 +157,10 @@ export function evictText(schema: string, eviction: EvictionText): string {
     ), gone AS (
       DELETE FROM @schema.durable_object_nodes AS n USING lane WHERE ${isToGo}
       RETURNING n.node
-    ), types (type) AS (
-      (SELECT type FROM @schema.durable_object_alarms WHERE status = 'set' ORDER BY type LIMIT 1)
-      UNION ALL
-      SELECT (
-        SELECT a.type FROM @schema.durable_object_alarms AS a
-        WHERE a.status = 'set' AND a.type > types.type
-        ORDER BY a.type LIMIT 1
-      ) FROM types WHERE types.type IS NOT NULL
+    ), ${alarmTypes}, slots AS (
+      SELECT s.slot FROM gone JOIN @schema.durable_object_slots AS s ON s.owner = gone.node
     ), suspected AS (
-      UPDATE @schema.durable_object_alarms AS a SET suspect = true
-      FROM gone, types, @schema.durable_object_slots AS s
-      WHERE s.owner = gone.node AND a.status = 'set' AND a.type = types.type AND a.slot = s.slot
-        AND a.due_at <= (extract(epoch FROM now()) * 1000)::bigint AND NOT a.suspect
+      ${suspectDue("slots", "(extract(epoch FROM now()) * 1000)::bigint")}
     )
     ${advanced}`,
   );

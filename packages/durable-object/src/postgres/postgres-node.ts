@@ -40,6 +40,7 @@ export interface NodeParts {
   readonly lane: PostgresLane;
   readonly environment: Environment;
   readonly options: ResolvedPostgresOptions;
+  readonly leaseMs: number;
 }
 
 /** The slots as they were read last, with the two numbers that tell whether they have changed. */
@@ -54,6 +55,8 @@ export class PostgresNode implements OpenOwnershipStore {
   readonly #statements: NodeStatements;
   readonly #control: PostgresControlLane;
   readonly #beatText: string;
+  /** After how long without an answer a question is given up: what is older than half a lease is of no use. */
+  readonly #timeoutMs: number;
   #slots: KnownSlots = { epochs: null, owned: null, rows: [] };
   #heart: PostgresHeart | null = null;
 
@@ -63,7 +66,9 @@ export class PostgresNode implements OpenOwnershipStore {
     const { node } = parts.owner;
     this.#statements = nodeStatementsIn(schema);
     this.#beatText = beatText(schema, node, beatLockWaitMs);
-    this.#control = new PostgresControlLane({ ...parts, nodeStatements: this.#statements, schema, node });
+    const timeoutMs = Math.min(parts.connections.statementTimeoutMs, parts.leaseMs / 2);
+    this.#timeoutMs = timeoutMs;
+    this.#control = new PostgresControlLane({ ...parts, nodeStatements: this.#statements, schema, node, timeoutMs });
   }
 
   get lastNumber(): number {
@@ -72,7 +77,7 @@ export class PostgresNode implements OpenOwnershipStore {
 
   async beat(): Promise<Beat> {
     const askedAtMs = performance.now();
-    const [row] = await this.#ask(() => this.#parts.connections.write(this.#beatText));
+    const [row] = await this.#ask(() => this.#parts.connections.write(this.#beatText, [], this.#timeoutMs));
     return this.#beatOf(row, askedAtMs);
   }
 
@@ -96,7 +101,7 @@ export class PostgresNode implements OpenOwnershipStore {
 
   async nodes(): Promise<readonly NodeRow[]> {
     const { connections, owner, standing } = this.#parts;
-    const rows = await this.#ask(() => connections.read(this.#statements.nodes, [owner.node]));
+    const rows = await this.#ask(() => connections.read(this.#statements.nodes, [owner.node], this.#timeoutMs));
     if (!rows.some(([isOwn]) => isOwn === "t")) throw standing.lose("taken");
     return rows.map(nodeRow);
   }
@@ -105,7 +110,7 @@ export class PostgresNode implements OpenOwnershipStore {
     const { connections, owner, standing } = this.#parts;
     const known = this.#slots;
     const values = [owner.node, known.epochs, known.owned];
-    const [row] = await this.#ask(() => connections.read(this.#statements.slots, values));
+    const [row] = await this.#ask(() => connections.read(this.#statements.slots, values, this.#timeoutMs));
     const [epochs = null, owned = null, isMember, changed = null] = row ?? [];
     if (isMember !== "t") throw standing.lose("taken");
     if (changed === null) return known.rows;
@@ -122,6 +127,8 @@ export class PostgresNode implements OpenOwnershipStore {
 
   async leave(): Promise<void> {
     const { connections, owner, standing, where } = this.#parts;
+    // Else it would find the row gone, and say that it was lost.
+    await this.end();
     leave(owner);
     if (standing.failure !== null) return;
     try {

@@ -85,7 +85,7 @@ export class PostgresObjectStore implements ObjectStore, OwnershipStore {
     const { environment, leaseMs, types, endpoint } = joining;
     const owner = ownerJoining(joining, randomUUID());
     const { parts } = await this.#enter({ owner, node: { types, endpoint }, leaseMs, environment }, nodeWriters);
-    const ownership = new PostgresNode({ ...parts, environment, options: this.#options });
+    const ownership = new PostgresNode({ ...parts, environment, leaseMs, options: this.#options });
     return { objects: new OpenPostgresObjectStore(parts, { node: ownership }), ownership };
   }
 

@@ -85,7 +85,8 @@ export async function takeOwnership(candidate: Candidate): Promise<number> {
         continue;
       }
       const { gone } = sightings;
-      if (gone.length > 0) await connections.write(statements.freeLanes, [arrayOf(gone)]).catch(() => []);
+      if (gone.length > 0)
+        await connections.write(statements.freeLanes, [arrayOf(gone), candidate.owner.node]).catch(() => []);
     }
     missedSince = null;
     reachedAt ??= performance.now();

@@ -17,6 +17,33 @@ const sweepLane = -2;
 const alarmColumns = "name, due_at, scheduled_at, generation, payload, rule, attempts, status, last_error";
 const addressedAlarmColumns = `tenant, type, id, suspect, ${alarmColumns}`;
 
+/** A recursive part of a statement: all types with alarms that are set, and null. */
+export const alarmTypes = `types (type) AS (
+      (SELECT type FROM @schema.durable_object_alarms WHERE status = 'set' ORDER BY type LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT a.type FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type > types.type
+        ORDER BY a.type LIMIT 1
+      ) FROM types WHERE types.type IS NOT NULL
+    )`;
+
+/**
+ * Makes suspects of the alarms that are due: ranges of the index on (type, slot, due_at), for every type and each slot.
+ *
+ * @param slots - a part of the statement that has them
+ * @param now - an expression, in ms since 1970
+ */
+export function suspectDue(slots: string, now: string): string {
+  return `UPDATE @schema.durable_object_alarms SET suspect = true WHERE ctid = ANY (ARRAY(
+      SELECT due.ctid FROM types CROSS JOIN ${slots} AS theirs CROSS JOIN LATERAL (
+        SELECT a.ctid FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type = types.type AND a.slot = theirs.slot AND a.due_at <= ${now}
+          AND NOT a.suspect
+        ORDER BY a.due_at
+      ) AS due))`;
+}
+
 const texts = {
   // Primary key, once for each address. The arrays are selected, so that the planner does not count what is in
   // them: a plan for one address looks cheaper than the general one, and would be made anew for every load.
@@ -90,8 +117,9 @@ const texts = {
       WHERE a.status = 'set' AND a.type = $2 AND a.slot = mine.slot AND a.due_at <= $3
       ORDER BY a.due_at LIMIT (SELECT rows FROM share)
     ) AS due
-    WHERE EXISTS (
-      SELECT 1 FROM @schema.durable_object_alarms WHERE status = 'set' AND type = $2 AND due_at <= $3)
+    WHERE (
+      SELECT due_at FROM @schema.durable_object_alarms WHERE status = 'set' AND type = $2 ORDER BY due_at LIMIT 1
+    ) <= $3
     ORDER BY due.due_at LIMIT $4`,
   // The front of the index on (type, tenant, due_at), and one step into slots for each row. Asked in a flood only, when
   // the tenant has alarms due in all slots.
@@ -130,15 +158,7 @@ const texts = {
 
   // One step into the index on (type, due_at) for each type.
   alarmTypes: `
-    WITH RECURSIVE types (type) AS (
-      (SELECT type FROM @schema.durable_object_alarms WHERE status = 'set' ORDER BY type LIMIT 1)
-      UNION ALL
-      SELECT (
-        SELECT a.type FROM @schema.durable_object_alarms AS a
-        WHERE a.status = 'set' AND a.type > types.type
-        ORDER BY a.type LIMIT 1
-      ) FROM types WHERE types.type IS NOT NULL
-    )
+    WITH RECURSIVE ${alarmTypes}
     SELECT type FROM types WHERE type IS NOT NULL`,
   // A range of the index of dead alarms, in its order.
   deadAlarms: `
@@ -189,12 +209,14 @@ const texts = {
   lockLanes: `
     SELECT 1 FROM @schema.durable_object_lanes WHERE node = ANY ($1::uuid[]) ORDER BY node, lane FOR UPDATE`,
   // Whoever locks a row leaves the number of its transaction there. A commit can hang for as long as the network
-  // takes to notice that a machine is gone; its owner is to be removed anyway.
+  // takes to notice that a machine is gone; its owner is to be removed anyway. $2 is who removes it: what holds that
+  // one's own control lane is an attempt before.
   freeLanes: `
     SELECT pg_terminate_backend(holder.pid) FROM @schema.durable_object_lanes AS l
     JOIN pg_locks AS holder ON holder.locktype = 'transactionid' AND holder.transactionid = l.xmax
       AND holder.granted AND holder.mode = 'ExclusiveLock'
-    WHERE l.node = ANY ($1::uuid[]) AND holder.pid <> pg_backend_pid()`,
+    WHERE (l.node = ANY ($1::uuid[]) OR (l.node = $2::uuid AND l.lane = ${controlLane}))
+      AND holder.pid <> pg_backend_pid()`,
   // A dead lane tells a process that was paused what became of its last commit; after a day nobody asks. Those of the
   // one who is coming are of an attempt before, which nobody answered, and which others took for dead.
   removeLanes: `
@@ -214,21 +236,11 @@ const texts = {
   // The front of the index on (type, due_at) of every type.
   suspectDueAlarms: `
     UPDATE @schema.durable_object_alarms SET suspect = true WHERE status = 'set' AND due_at <= $1 AND NOT suspect`,
-  // Ranges of the index on (type, slot, due_at), for every type and each slot of these owners.
   suspectDueAlarmsOf: `
-    WITH RECURSIVE types (type) AS (
-      (SELECT type FROM @schema.durable_object_alarms WHERE status = 'set' ORDER BY type LIMIT 1)
-      UNION ALL
-      SELECT (
-        SELECT a.type FROM @schema.durable_object_alarms AS a
-        WHERE a.status = 'set' AND a.type > types.type
-        ORDER BY a.type LIMIT 1
-      ) FROM types WHERE types.type IS NOT NULL
-    ), theirs AS MATERIALIZED (
+    WITH RECURSIVE ${alarmTypes}, slots AS MATERIALIZED (
       SELECT slot FROM @schema.durable_object_slots WHERE owner = ANY ($2::uuid[])
     )
-    UPDATE @schema.durable_object_alarms AS a SET suspect = true FROM types, theirs
-    WHERE a.status = 'set' AND a.type = types.type AND a.slot = theirs.slot AND a.due_at <= $1 AND NOT a.suspect`,
+    ${suspectDue("slots", "$1::bigint")}`,
   removeOwner: `
     WITH lanes AS (DELETE FROM @schema.durable_object_lanes WHERE node = $1::uuid)
     DELETE FROM @schema.durable_object_nodes WHERE node = $1::uuid`,

@@ -111,12 +111,12 @@ export class SimulatedClusterDatabase {
   }
 
   async beat(node: string): Promise<Beat> {
-    return await this.#do(() => this.member(node).ownership.beat());
+    return await this.#do(async () => this.member(node).ownership.beat());
   }
 
   async change(node: string, number: number, change: OwnershipChange): Promise<void> {
     const before = (await this.#slots())?.size;
-    await this.#do(() => this.member(node).ownership.change(number, change));
+    await this.#do(async () => this.member(node).ownership.change(number, change));
     if (change.change === "hand over") this.handOvers += change.slots.length;
     const after = (await this.#slots())?.size;
     if (change.change === "evict" && before !== after) this.evictions += 1;
@@ -124,7 +124,7 @@ export class SimulatedClusterDatabase {
   }
 
   async leave(node: string): Promise<void> {
-    if (this.#members.has(node)) await this.#do(() => this.member(node).ownership.leave());
+    if (this.#members.has(node)) await this.#do(async () => this.member(node).ownership.leave());
     this.#world.note(`${node} leaves`);
   }
 
@@ -135,7 +135,7 @@ export class SimulatedClusterDatabase {
       throw new StoreFailure("full", "STORE_FULL", "There is no room for this commit.");
     }
     const owners = (await this.#slots()) ?? new Map<number, SlotRow>();
-    const result = await this.#do(() => this.member(node).objects.commit(batch));
+    const result = await this.#do(async () => this.member(node).objects.commit(batch));
     for (const [index, { address }] of batch.writes.entries()) {
       const owner = owners.get(slotOf(address))?.owner;
       const name = formatAddress(address);
@@ -147,7 +147,7 @@ export class SimulatedClusterDatabase {
   }
 
   async sweep(node: string, sweep: { now: number; tombstonesBefore: number; limit: number }): Promise<number> {
-    return await this.#do(() => this.member(node).objects.sweep(sweep));
+    return await this.#do(async () => this.member(node).objects.sweep(sweep));
   }
 
   /** What only reads goes to what a node has been given. Throws if its row is gone. */

@@ -29,10 +29,10 @@ describe.skipIf(!hasPostgres)("plans", () => {
   async function fill(): Promise<void> {
     await client.query(`
       INSERT INTO ${schema}.durable_objects (tenant, type, id, slot, state_version, revision, created_at, updated_at, deleted_at, state)
-        SELECT '', 'counter', 'user-' || n, 0, 1, 1, n, n, CASE WHEN n % 100 = 0 THEN n END, '{}'
+        SELECT '', 'counter', 'user-' || n, n % 1024, 1, 1, n, n, CASE WHEN n % 100 = 0 THEN n END, '{}'
         FROM generate_series(1, ${rows}) AS n;
       INSERT INTO ${schema}.durable_object_alarms (tenant, type, id, name, slot, due_at, scheduled_at, generation, status)
-        SELECT 't' || n % 5, 'counter', 'user-' || n, 'ring', 0, n, n, 1, CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'set' END
+        SELECT 't' || n % 5, 'counter', 'user-' || n, 'ring', n % 1024, n, n, 1, CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'set' END
         FROM generate_series(1, ${rows}) AS n;
       INSERT INTO ${schema}.durable_object_replies (tenant, type, id, key, fingerprint, expires_at)
         SELECT '', 'counter', 'user-' || n, 'k', 'f', n FROM generate_series(1, ${rows}) AS n;
@@ -91,6 +91,19 @@ describe.skipIf(!hasPostgres)("plans", () => {
       expect(plan).not.toMatch(wholeTable);
       // One object has few alarms; everything else comes in order.
       if (name !== "listAlarms") expect(plan).not.toContain("Sort");
+    });
+
+    // Slots are few, and read as a whole; what is sorted is one page, of what came in order from each slot.
+    test.each<[keyof Statements, string]>([
+      ["ownDueAlarms", "durable_object_alarms_due_by_slot"],
+      ["ownDueAlarmsOfTenant", "durable_object_alarms_due_by_tenant"],
+      ["ownNextDueAfter", "durable_object_alarms_due_by_slot"],
+      ["ownDueTenants", "durable_object_alarms_due_by_tenant"],
+      ["suspectDueAlarmsOf", "durable_object_alarms_due_by_slot"],
+    ])("%s of one node reads %s, and no table of objects as a whole", async (name, index) => {
+      const plan = await planOf(statements[name].text);
+      expect(plan).toContain(`using ${index} on`);
+      expect(plan).not.toMatch(wholeTable);
     });
 
     test("a sweep reads only what it may forget", async () => {

@@ -1,6 +1,6 @@
 /** Nodes on one PostgreSQL: who may be there at the same time, and what becomes of those who are in each other's way. */
 
-import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { slotOf } from "../../src/core/slot.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { thisOwner } from "../../src/postgres/postgres-owner.ts";
@@ -11,7 +11,7 @@ import { PostgresChild } from "../support/postgres-child.ts";
 import { session, waiting } from "../support/postgres-locks.ts";
 import { joined, joining } from "../support/postgres-nodes.ts";
 import { failureOf, openedIn } from "../support/postgres-opened.ts";
-import { borrowedSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
+import { borrowedSchema, hasPostgres, postgresAddress, postgresUrl, sql } from "../support/postgres-place.ts";
 import { watch } from "../support/outcome-of.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
@@ -313,13 +313,11 @@ describe.skipIf(!hasPostgres)("a database that lost its tail", () => {
   });
 });
 
-const socket = inject("postgresSocket");
-
-describe.skipIf(socket === null)("changes that were not answered", () => {
+describe.skipIf(!hasPostgres)("changes that were not answered", () => {
   async function joinedThroughProxy(schema: string) {
-    const proxy = await TcpProxy.create(socket ?? "");
+    const proxy = await TcpProxy.create(postgresAddress());
     onTestFinished(() => proxy.close());
-    const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+    const url = postgresUrl((given) => proxy.lead(given));
     const node = await joined({ schema }, {}, url);
     onTestFinished(() => proxy.cut());
     // Connected, so that the next request is the change.
@@ -438,9 +436,9 @@ describe.skipIf(socket === null)("changes that were not answered", () => {
   test("joining, wherever the line is cut, makes one node", async () => {
     for (let requests = 0; requests < 24; requests++) {
       const schema = borrowedSchema();
-      const proxy = await TcpProxy.create(socket ?? "");
+      const proxy = await TcpProxy.create(postgresAddress());
       onTestFinished(() => proxy.close());
-      const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+      const url = postgresUrl((given) => proxy.lead(given));
       proxy.cutAfter(requests);
       const store = postgres(url, { schema, lockTimeout: "15s" });
       const node = joining();
@@ -458,9 +456,9 @@ describe.skipIf(socket === null)("changes that were not answered", () => {
   test("of two owners of everything one has it, wherever the line of the second is cut", async () => {
     const schema = borrowedSchema();
     await openedIn(schema);
-    const proxy = await TcpProxy.create(socket ?? "");
+    const proxy = await TcpProxy.create(postgresAddress());
     onTestFinished(() => proxy.close());
-    const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+    const url = postgresUrl((given) => proxy.lead(given));
     for (let requests = 0; requests < 8; requests++) {
       proxy.cutAfter(requests);
       const store = postgres(url, { schema, lockTimeout: 0 });

@@ -1,26 +1,25 @@
 /** Nodes that take everything from each other for some seconds: nothing that was acknowledged is lost, or there twice. */
 
-import { inject, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { setTimeout as sleep } from "node:timers/promises";
 import { postgres } from "../../src/postgres/index.ts";
-import { borrowedSchema, sql } from "../support/postgres-place.ts";
+import { borrowedSchema, hasPostgres, postgresAddress, postgresUrl, sql } from "../support/postgres-place.ts";
 import { runStressProcess, StressLog } from "../support/postgres-ownership-stress.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
-const socket = inject("postgresSocket");
 /** For a longer run. */
 const durationMs = Number(process.env["STRESS_MS"] ?? 6_000);
 
-describe.skipIf(socket === null)("nodes under stress", () => {
+describe.skipIf(!hasPostgres)("nodes under stress", () => {
   test(
     "every acknowledged write is there, once, and in order",
     async () => {
       const schema = borrowedSchema();
       const log = new StressLog();
       const ids = Array.from({ length: 40 }, (_, index) => `object-${index}`);
-      const proxy = await TcpProxy.create(socket ?? "");
+      const proxy = await TcpProxy.create(postgresAddress());
       onTestFinished(() => proxy.close());
-      const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+      const url = postgresUrl((given) => proxy.lead(given));
       const state = { isOver: false };
       const random = Math.random;
       const processes = Array.from({ length: 4 }, () => {

@@ -1,7 +1,8 @@
 /** One owner of a schema: how a second one is told, when it takes over, and what the first one can do then. */
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { postgres } from "../../src/postgres/index.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { address, write } from "../../src/testing/object-store-case.ts";
 import { set } from "../../src/testing/object-store-alarms.ts";
 import { watch } from "../support/outcome-of.ts";
@@ -139,6 +140,22 @@ describe.skipIf(!hasPostgres)("one owner", () => {
     expect(await failureOf(openedIn(schema))).toMatchObject({ code: "STORE_LOCKED" });
     expect(first.store.leaseUntilMs).toBeGreaterThan(until);
     await first.apply(write("a"));
+  });
+
+  test("an owner whose machine was suspended answers nothing from memory until it has renewed its lease", async () => {
+    let aheadMs = 0;
+    const environment = { ...systemEnvironment, now: () => Date.now() + aheadMs };
+    const store = postgres(postgresUrl(), { schema: borrowedSchema(), lease: "1h" });
+    const open = await store.open({ environment, node: "suspended" });
+    onTestFinished(() => open.close());
+    const untilMs = open.leaseUntilMs;
+    expect(untilMs).toBeGreaterThan(environment.monotonic());
+    // The monotonic clock stood still meanwhile.
+    aheadMs = 60_000;
+    expect(open.leaseUntilMs).toBe(-Infinity);
+    await expect.poll(() => open.leaseUntilMs).toBeGreaterThan(untilMs);
+    aheadMs = -60_000;
+    expect(open.leaseUntilMs).toBeGreaterThan(untilMs);
   });
 
   test("an owner that finds out while it renews its lease answers nothing from memory any more", async () => {

@@ -107,6 +107,7 @@ export async function simulateClusterPromises(options: ClusterPromisesOptions): 
   const unexpected: string[] = [];
   const freeAlarms = new Map<string, string[]>(ids.map((id) => [id, [...alarmNames]]));
   const attempts = new Map<string, { tried: number; done: number }>(ids.map((id) => [id, { tried: 0, done: 0 }]));
+  const mayForget = faults !== false && faults.tails === true;
   const pads = new Map<number, ScratchPad>();
 
   return await simulateCluster({
@@ -133,7 +134,7 @@ export async function simulateClusterPromises(options: ClusterPromisesOptions): 
         );
       } else if (draw < 0.76) await appendOnce(client, id, entry);
       else if (draw < 0.8) await novelty(client, id, entry);
-      else if (draw < 0.9) await pad(client).use(client, entry);
+      else if (draw < 0.9) await pad(client).use(client, entry, mayForget);
       else await remind(client, id, entry);
       assert.deepEqual(unexpected, []);
       assert.deepEqual(early, []);

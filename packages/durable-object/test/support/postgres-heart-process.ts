@@ -6,6 +6,9 @@
 import { postgres, type PostgresOptions } from "../../src/postgres/index.ts";
 import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 
+/** What it prints when it is done. */
+export type Farewell = "stopped\n";
+
 const [url = "", options = "{}"] = process.argv.slice(2);
 const { objects, ownership } = await postgres(url, JSON.parse(options) as PostgresOptions).join({
   environment: systemEnvironment,
@@ -29,4 +32,4 @@ await new Promise<void>((resolve, reject) => {
 });
 await ownership.leave();
 await objects.close();
-process.stdout.write("stopped\n");
+process.stdout.write("stopped\n" satisfies Farewell);

@@ -8,7 +8,7 @@ import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { postgresUrl } from "./postgres-place.ts";
 
 /** What a node says of itself; what is not given is its own and plain, and its lease lasts for an hour. */
-function joining(parts: Partial<Joining> = {}): Joining {
+export function joining(parts: Partial<Joining> = {}): Joining {
   return {
     environment: systemEnvironment,
     node: systemEnvironment.uniqueId(),
