@@ -263,6 +263,8 @@ export class ClusterNode implements Ownership {
     const { environment } = this.#options;
     const quietly = (promise: Promise<unknown>): Promise<unknown> => promise.catch(() => undefined);
     await quietly(life.lease.end());
+    // If the row is still there, in a store that went back in time, others need not wait for the end of its lease.
+    await quietly(life.joined.ownership.leave());
     await quietly(life.joined.objects.close());
     await quietly(life.transport.close());
     for (let waitMs = shortestRejoinMs; this.#phase === "joining"; waitMs = Math.min(waitMs * 2, longestRejoinMs)) {

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { defineObject, DurableObjectError, noreply, read, reply, schedule } from "../../src/index.ts";
 import { simulateCluster, type ClusterReport, type SimulatedCluster } from "../../src/testing/simulate-cluster.ts";
 import type { SimulatedClient } from "../../src/testing/simulate.ts";
-import type { ClusterFaults } from "../../src/testing/simulated-cluster-faults.ts";
+import { allFaults, noFaults, type ClusterFaults } from "../../src/testing/simulated-cluster-faults.ts";
 import { History } from "./history.ts";
 import { Scratch, ScratchPad } from "./scratch-pad.ts";
 
@@ -85,6 +85,15 @@ export interface ClusterPromisesOptions {
   readonly faults?: Partial<ClusterFaults> | false;
   /** Whether every call must succeed: nothing goes wrong, though nodes may come and go. */
   readonly strict?: boolean;
+}
+
+/**
+ * What goes wrong with a seed: in one of four nothing but that nodes are stopped and started, and every call must
+ * succeed; in one of four the database forgets, besides everything else.
+ */
+export function sortOf(seed: number): Pick<ClusterPromisesOptions, "faults" | "strict"> {
+  if (seed % 4 === 0) return { faults: { ...noFaults, stops: true }, strict: true };
+  return { faults: { ...allFaults, tails: seed % 4 === 3 } };
 }
 
 /** Runs one simulation; rejects if a promise was broken. */
