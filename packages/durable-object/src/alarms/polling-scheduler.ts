@@ -185,6 +185,7 @@ class PollingScheduler implements RunningScheduler {
       if (next !== null && next < this.#lookAt) this.#lookAt = next;
       await this.#reportUnknownTypes(nowMs);
     } catch (error) {
+      if (!this.#isPolling) return;
       this.#host.warn(
         "alarms-not-read",
         `Due alarms could not be read, which is tried again: ${messageOf(error)}`,

@@ -135,6 +135,8 @@ export class ClusterNode implements Ownership {
     if (this.#phase === "stopped") return;
     this.#phase = "draining";
     await this.#life?.membership.drain();
+    // Calls from here to objects elsewhere, which are all of them now, are answered before this node goes.
+    await this.#life?.peers.emptied();
   }
 
   async close(): Promise<void> {
@@ -146,7 +148,8 @@ export class ClusterNode implements Ownership {
     if (life === null) return;
     life.isOver = true;
     life.membership.end();
-    // Whoever asked hears where the object is now.
+    // Whoever asked hears where the object is now, or that it is nobody's.
+    for (const slot of [...this.#watchers.keys()]) this.#slotChanged(life, slot);
     await Promise.race([life.inbox.emptied(), this.#patience()]);
     for (const call of life.peers.close()) call.reject(this.#stopped(call.request));
     await life.lease.end();
@@ -322,12 +325,23 @@ export class ClusterNode implements Ownership {
     if (life === null || life.isOver || life.map.stage(slot) === "foreign") {
       call.reply({ kind: "moved" });
     } else if (!host.types.includes(request.address.type)) {
-      const isOnItsWay = life.membership.giveToServerOf(request.address.type, slot);
-      call.reply(isOnItsWay ? { kind: "moved" } : { kind: "error", error: typeNotServed(request, life.node) });
+      void this.#giveAway(life, call, slot);
     } else {
       return host.receive(call);
     }
     return notTaken;
+  }
+
+  /** This node does not know the type of an object that it owns: the slot goes to one that does. */
+  async #giveAway({ membership, node }: Life, { request, reply }: IncomingCall, slot: number): Promise<void> {
+    const { type } = request.address;
+    let isOnItsWay = membership.giveToServerOf(type, slot);
+    if (!isOnItsWay) {
+      // Whoever asks for it knows it, and may be so new that it was not seen yet.
+      await membership.refresh();
+      isOnItsWay = membership.giveToServerOf(type, slot);
+    }
+    reply(isOnItsWay ? { kind: "moved" } : { kind: "error", error: typeNotServed(request, node) });
   }
 
   /** Who owns the object of a call that does not run here. */

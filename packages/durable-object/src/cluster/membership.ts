@@ -308,7 +308,7 @@ export class Membership {
       throw error;
     }
     if (this.#isOver) return;
-    for (const { slot } of slots) map.handedOver(slot, to);
+    for (const { slot, epoch } of slots) map.handedOver(slot, epoch, to);
     publishOwnership({ change: "handed over", node, slots: slots.map(({ slot }) => slot), to });
     const row = this.#rows.get(to);
     if (row !== undefined)

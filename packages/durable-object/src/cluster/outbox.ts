@@ -45,7 +45,8 @@ interface OutboxOptions {
   readonly environment: Environment;
   readonly transport: OpenTransport;
   readonly node: string;
-  readonly to: Peer;
+  /** Where the other node is reached, as that is known now. */
+  readonly to: () => Peer;
   readonly nextCall: () => number;
 }
 
@@ -79,7 +80,7 @@ export class Outbox {
       if (sent !== call) continue;
       this.#outstanding.delete(number);
       const message = encodeMessage({ kind: "aborts", from: node, calls: [number] });
-      void transport.request(to, message, answerWithinMs).catch(() => undefined);
+      void transport.request(to(), message, answerWithinMs).catch(() => undefined);
       return;
     }
     this.#gathered = this.#gathered.filter((each) => each !== call);
@@ -137,7 +138,7 @@ export class Outbox {
     this.#onTheWay += 1;
     let failed: "unreachable" | "unanswered" = "unanswered";
     try {
-      const answer = await transport.request(to, message, requestTimeoutMs);
+      const answer = await transport.request(to(), message, requestTimeoutMs);
       this.#onTheWay -= 1;
       const decoded = decodeMessage(answer);
       if (decoded.kind === "results") {

@@ -25,6 +25,8 @@ const mostRepeated = 4;
 const quickMoves = 3;
 /** What a node answers that does not know whether it still owns the object, or has just lost it. */
 const lostOwnership: ReadonlySet<ErrorCode> = new Set(["LEASE_LAPSED", "STORE_TAKEN_OVER", "RUNTIME_STOPPED"]);
+/** For how long answers of a node that is gone are waited for. */
+const lastAnswersMs = 1_000;
 const shortestWaitMs = 10;
 const longestWaitMs = 500;
 
@@ -47,6 +49,7 @@ export class Peers {
   readonly #waiting = new Map<number, Set<Forwarding>>();
   /** Calls that are neither waiting nor over. */
   readonly #all = new Set<Forwarding>();
+  readonly #watchers: (() => void)[] = [];
   #calls = 0;
   #isOver = false;
 
@@ -60,6 +63,13 @@ export class Peers {
     this.#all.add(forwarding);
     this.route(forwarding);
     return forwarding;
+  }
+
+  /** Resolves when every call that was to be taken somewhere has its answer, or this is over. */
+  emptied(): Promise<void> {
+    return this.#all.size === 0 || this.#isOver
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#watchers.push(resolve));
   }
 
   /** A slot has another owner: what waited for that goes on. */
@@ -79,11 +89,15 @@ export class Peers {
     for (const result of results) outbox?.arrived(result);
   }
 
-  /** A node is gone for good: what it was asked and has not answered, it never will. */
+  /** A node is gone for good: what it was asked and has not answered by now, it never will. */
   gone(node: string): void {
     const outbox = this.#outboxes.get(node);
-    this.#outboxes.delete(node);
-    outbox?.close();
+    if (outbox === undefined) return;
+    // Its last answers may still be on their way.
+    this.#options.environment.after(lastAnswersMs, () => {
+      this.#outboxes.delete(node);
+      outbox.close();
+    });
   }
 
   /** This node has no right to speak for anybody any more. Calls that have not run are given back. */
@@ -92,6 +106,7 @@ export class Peers {
     for (const outbox of this.#outboxes.values()) outbox.close();
     this.#outboxes.clear();
     this.#waiting.clear();
+    for (const resolve of this.#watchers.splice(0)) resolve();
     return [...this.#all].map(({ call }) => call).filter(({ isOver }) => !isOver);
   }
 
@@ -103,13 +118,13 @@ export class Peers {
     const { call, slot } = forwarding;
     if (this.#isOver) return;
     if (call.isOver) {
-      this.#all.delete(forwarding);
+      this.#forget(forwarding);
       return;
     }
     const owner = map.ownerOf(slot);
     if (owner === null || owner.node === me) {
       if (map.stage(slot) === "held") {
-        this.#all.delete(forwarding);
+        this.#forget(forwarding);
         call.comeHome();
         return;
       }
@@ -122,7 +137,7 @@ export class Peers {
   }
 
   withdraw(forwarding: Forwarding): void {
-    this.#all.delete(forwarding);
+    this.#forget(forwarding);
     this.#waiting.get(forwarding.slot)?.delete(forwarding);
     forwarding.outbox?.abort(forwarding);
   }
@@ -131,7 +146,7 @@ export class Peers {
     const { map, refresh } = this.#options;
     const { call, slot } = forwarding;
     if (call.isOver) {
-      this.#all.delete(forwarding);
+      this.#forget(forwarding);
       return;
     }
     if ("reply" in arrival) {
@@ -159,9 +174,10 @@ export class Peers {
   #replied(forwarding: Forwarding, reply: Exclude<RemoteReply, { kind: "moved" }>): void {
     const { call } = forwarding;
     if (reply.kind === "value") {
-      this.#all.delete(forwarding);
+      this.#forget(forwarding);
       call.resolve(reply.value);
-    } else if (lostOwnership.has(reply.error.code) && reply.error.outcome === "not-applied") {
+    } else if (call.isRepeatable && lostOwnership.has(reply.error.code) && reply.error.outcome === "not-applied") {
+      // Its handler may have begun, and have called others: that is done again only where it does no harm.
       this.#notRun(forwarding, reply.error);
     } else {
       this.#settle(forwarding, reply.error);
@@ -177,8 +193,13 @@ export class Peers {
     else this.#settle(forwarding, error);
   }
 
-  #settle(forwarding: Forwarding, error: DurableObjectError): void {
+  #forget(forwarding: Forwarding): void {
     this.#all.delete(forwarding);
+    if (this.#all.size === 0) for (const resolve of this.#watchers.splice(0)) resolve();
+  }
+
+  #settle(forwarding: Forwarding, error: DurableObjectError): void {
+    this.#forget(forwarding);
     forwarding.call.reject(error);
   }
 
@@ -200,7 +221,7 @@ export class Peers {
     if (outbox === undefined) {
       const { environment, transport, node: me } = this.#options;
       const nextCall = (): number => (this.#calls += 1);
-      outbox = new Outbox({ environment, transport, node: me, to: this.peer(node), nextCall });
+      outbox = new Outbox({ environment, transport, node: me, to: () => this.peer(node), nextCall });
       this.#outboxes.set(node, outbox);
     }
     return outbox;

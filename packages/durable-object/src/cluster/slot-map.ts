@@ -148,9 +148,11 @@ export class SlotMap {
     if (known.stage === "leaving") known.stage = "closed";
   }
 
-  /** It was given to somebody, or to nobody. */
-  handedOver(slot: number, to: string | null): void {
+  /** What was closed in an epoch was given to somebody, or to nobody. */
+  handedOver(slot: number, epoch: number, to: string | null): void {
     const known = this.#at(slot);
+    // It may have been given back before its giver heard that it was given.
+    if (known.stage !== "closed" || known.epoch !== epoch) return;
     this.#end(known);
     known.owner = to;
     if (to !== null) known.epoch += 1;

@@ -7,7 +7,7 @@
  */
 
 import { parentPort, workerData } from "node:worker_threads";
-import pg from "pg";
+import type { Client } from "pg";
 import { storeFailure } from "./postgres-failure.ts";
 import { HeartClocks, msOf } from "./postgres-heart-clocks.ts";
 import type { ThreadConnection } from "./postgres-heart-connection.ts";
@@ -45,7 +45,7 @@ class HeartThread {
   readonly #settings: HeartSettings;
   readonly #clocks: HeartClocks;
   readonly #tell: (news: HeartNews) => void;
-  #client: pg.Client | null = null;
+  #client: Client | null = null;
   #timer: NodeJS.Timeout | null = null;
   #phase: "waiting" | "beating" | "over" = "waiting";
 
@@ -109,8 +109,9 @@ class HeartThread {
     this.#timer = setTimeout(() => void this.#beat(), ms);
   }
 
-  async #connect(): Promise<pg.Client> {
+  async #connect(): Promise<Client> {
     const { connection, timeoutMs } = this.#settings;
+    const { default: pg } = await import("pg");
     const client = new pg.Client({
       keepAlive: true,
       fallback_application_name: "durable-object heart",
@@ -130,7 +131,7 @@ class HeartThread {
     }
   }
 
-  async #send(client: pg.Client): Promise<Row | null> {
+  async #send(client: Client): Promise<Row | null> {
     const { text, timeoutMs } = this.#settings;
     const query: PostgresQuery = { text, values: [], rowMode: "array", types: textTypes, query_timeout: timeoutMs };
     const results = [await client.query(query)].flat();

@@ -160,7 +160,7 @@ export class PostgresHeart implements Heart {
   }
 
   async #beatOnce(): Promise<void> {
-    const { environment, beat, intervalMs, failed, where } = this.#parts;
+    const { environment, beat, intervalMs, where } = this.#parts;
     const [sentAtMs, askedAtMs] = [environment.monotonic(), performance.now()];
     let nextMs = intervalMs;
     try {
@@ -171,7 +171,7 @@ export class PostgresHeart implements Heart {
     } catch (error) {
       if (this.#isOver) return;
       const { code, message } = storeFailure(error, "read", where);
-      failed(new StoreFailure("retry", code, message, { cause: error }));
+      this.#parts.failed(new StoreFailure("retry", code, message, { cause: error }));
       nextMs = intervalMs / 4;
     }
     const leftMs = Math.max(0, nextMs - (performance.now() - askedAtMs));

@@ -77,6 +77,11 @@ export class PostgresLane {
     return number - this.#aheadSinceMs.filter((sinceMs) => sinceMs <= askedAtMs).length;
   }
 
+  /** Whether a batch was sent, and nobody knows what became of it. */
+  isInDoubt({ number }: CommitBatch): boolean {
+    return this.#doubtful === number + this.#ahead;
+  }
+
   /** @throws {@link StoreFailure} */
   async commit(batch: CommitBatch): Promise<CommitResult> {
     const number = batch.number + this.#ahead;

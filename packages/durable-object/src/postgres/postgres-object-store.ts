@@ -102,7 +102,8 @@ export class PostgresObjectStore implements ObjectStore, OwnershipStore {
     enter(owner);
     try {
       const leaseUntilMs = await takeOwnership({ ...entry, connections, statements, options, where });
-      await warnIfUnsafe(connections.write, where);
+      // It is taken already: what cannot be asked now is not warned about.
+      await warnIfUnsafe(connections.write, where).catch(() => undefined);
       const standing = new PostgresStanding(where);
       standing.onLost(() => leave(owner));
       const commits = new Commits(options.schema, owner.node);
@@ -174,7 +175,8 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   }
 
   async commit(batch: CommitBatch): Promise<CommitResult> {
-    this.#assertOpen();
+    // Also one who has lost the right to write hears what became of a batch that was sent while it was there.
+    if (this.#closing !== null || !this.#lane.isInDoubt(batch)) this.#assertOpen();
     return await this.#lane.commit(batch);
   }
 

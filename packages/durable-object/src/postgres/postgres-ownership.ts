@@ -24,7 +24,7 @@ import { applyMigrations, checkVersion, newestVersion } from "./postgres-migrati
 import { reliedPart } from "./postgres-lease.ts";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
 import { checkServer } from "./postgres-server.ts";
-import type { PostgresOwner } from "./postgres-owner.ts";
+import { thisOwner, type PostgresOwner } from "./postgres-owner.ts";
 import { Sightings, storedOwner, type StoredOwner } from "./postgres-sightings.ts";
 import type { Statements } from "./postgres-statements.ts";
 
@@ -66,7 +66,8 @@ interface Obstacle {
  */
 export async function takeOwnership(candidate: Candidate): Promise<number> {
   const { connections, statements, options, environment, leaseMs } = candidate;
-  const sightings = new Sightings(candidate.owner);
+  // Whatever a node says of itself: who is gone is judged from where this process really is.
+  const sightings = new Sightings(thisOwner(candidate.owner));
   let reachedAt: number | null = null;
   let missedSince: number | null = null;
   for (;;) {
@@ -144,7 +145,7 @@ async function attempt(run: Run, candidate: Candidate, sightings: Sightings): Pr
     else await run(statements.suspectDueAlarmsOf, [nowMs, dead]);
     await run(statements.removeOwnersNamed, [dead]);
   }
-  await run(statements.removeLanes);
+  await run(statements.removeLanes, [owner.node]);
   const { name, host, machine, pid, thread, started, command } = owner;
   const { types, endpoint } = node ?? { types: [], endpoint: null };
   const row = [owner.node, name, host, machine, pid, thread, started, command];

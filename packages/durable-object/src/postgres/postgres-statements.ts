@@ -195,9 +195,11 @@ const texts = {
     JOIN pg_locks AS holder ON holder.locktype = 'transactionid' AND holder.transactionid = l.xmax
       AND holder.granted AND holder.mode = 'ExclusiveLock'
     WHERE l.node = ANY ($1::uuid[]) AND holder.pid <> pg_backend_pid()`,
-  // A dead lane tells a process that was paused what became of its last commit; after a day nobody asks.
+  // A dead lane tells a process that was paused what became of its last commit; after a day nobody asks. Those of the
+  // one who is coming are of an attempt before, which nobody answered, and which others took for dead.
   removeLanes: `
-    DELETE FROM @schema.durable_object_lanes WHERE alive IS NULL AND advanced_at < now() - interval '1 day'`,
+    DELETE FROM @schema.durable_object_lanes
+    WHERE alive IS NULL AND (advanced_at < now() - interval '1 day' OR node = $1::uuid)`,
   addOwner: `
     WITH owner AS (
       INSERT INTO @schema.durable_object_nodes

@@ -180,6 +180,8 @@ export class Incarnation implements LiveObjects {
     inFlightError: (address: Address) => DurableObjectError,
     waitingGoOn: boolean,
   ): void {
+    // What is abandoned is not vacated: its commit may still be on its way.
+    this.#vacating.clear();
     for (const activation of [...this.#table]) {
       activation.abandon(error(activation.address), inFlightError(activation.address), waitingGoOn);
     }

@@ -9,7 +9,6 @@ import type { Stub, StubOptions } from "../object/stub.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { lateStub } from "./late-stub.ts";
 import { SimulatedLine, Unanswered, type LineFaults } from "./simulated-line.ts";
-import type { SimulatedNode } from "./simulated-node.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
 
@@ -17,6 +16,14 @@ import type { SimulatedWorld } from "./simulated-world.ts";
 const patienceMs = 8_000;
 /** How long a client waits before it looks for a node again. */
 const retryMs = 200;
+
+/** A node as its clients know it. */
+export interface CallableNode {
+  readonly name: string;
+  readonly process: SimulatedProcess;
+  /** The runtime that takes calls there, or null. */
+  readonly runtime: Runtime | null;
+}
 
 /** What an action of a simulation works with. */
 export interface SimulatedClient {
@@ -45,14 +52,14 @@ export interface SimulatedClient {
 export function simulatedClient(
   world: SimulatedWorld,
   number: number,
-  nodes: readonly SimulatedNode[],
+  nodes: readonly CallableNode[],
   faults: () => LineFaults,
 ): SimulatedClient {
   const process = new SimulatedProcess(world, `client ${number}`, false);
   const line = new SimulatedLine(process, "the application", faults);
 
   /** A node that says it is up, or null: one that was paused may be wrong about that. */
-  const nodeThatIsUp = (): SimulatedNode | null => {
+  const nodeThatIsUp = (): CallableNode | null => {
     const up = nodes.filter(({ runtime }) => runtime !== null);
     return up.length === 0 ? null : world.pick(up);
   };
@@ -89,7 +96,7 @@ export function simulatedClient(
 }
 
 /** Carries out a request in a node's process; a node that is not up any more refuses the connection. */
-function askNode<Answer>(node: SimulatedNode, what: (runtime: Runtime) => Promise<Answer>): Promise<Answer> {
+function askNode<Answer>(node: CallableNode, what: (runtime: Runtime) => Promise<Answer>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     if (node.runtime === null) {
       reject(unanswered("not-applied", `${node.name} is not up`));

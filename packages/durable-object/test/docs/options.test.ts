@@ -55,6 +55,7 @@ describe.each([
   ["sqlite", "sqlite/sqlite-options.ts", "SqliteOptions"],
   ["postgres", "postgres/postgres-options.ts", "PostgresOptions"],
   ["nats", "nats/nats-options.ts", "NatsOptions"],
+  ["cluster", "cluster/cluster-options.ts", "ClusterOptions"],
   ["peers", "peers/peers-options.ts", "PeersOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
 ])("%s", (heading, file, name) => {

@@ -1,12 +1,12 @@
 /** One owner of a schema: how a second one is told, when it takes over, and what the first one can do then. */
 
-import { Client } from "pg";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { postgres } from "../../src/postgres/index.ts";
 import { address, write } from "../../src/testing/object-store-case.ts";
 import { set } from "../../src/testing/object-store-alarms.ts";
 import { watch } from "../support/outcome-of.ts";
 import { PostgresChild } from "../support/postgres-child.ts";
+import { session, waiting } from "../support/postgres-locks.ts";
 import { failureOf, opened, openedIn } from "../support/postgres-opened.ts";
 import { borrowedSchema, hasPostgres, postgresUrl, sql } from "../support/postgres-place.ts";
 
@@ -23,26 +23,6 @@ async function endLease(schema: string): Promise<void> {
 /** The first owner's row says that it ran on this machine, under a pid that nobody has. */
 async function killInName(schema: string): Promise<void> {
   await sql(`UPDATE ${schema}.durable_object_nodes SET pid = 2147483647`);
-}
-
-/** A connection of its own, for a transaction that stays open. */
-async function session(): Promise<Client> {
-  const client = new Client({ connectionString: postgresUrl() });
-  await client.connect();
-  onTestFinished(() => client.end());
-  return client;
-}
-
-/** Resolves when so many statements wait for a lock because of tables in this schema. */
-async function waiting(schema: string): Promise<void> {
-  for (;;) {
-    const [row] = await sql(
-      `SELECT count(*)::int AS n FROM pg_stat_activity
-       WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%' AND pid <> pg_backend_pid()`,
-      [schema],
-    );
-    if (Number(row?.["n"]) > 0) return;
-  }
 }
 
 describe.skipIf(!hasPostgres)("one owner", () => {

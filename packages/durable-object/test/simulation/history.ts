@@ -11,7 +11,7 @@ type Ending = "ok" | "not-applied" | "unknown";
 
 interface Asked {
   readonly id: string;
-  readonly kind: "append" | "look" | "remind";
+  readonly kind: "append" | "look" | "peek" | "remind";
   readonly entry: string;
   readonly askedMs: number;
   readonly heardMs: number;
@@ -23,6 +23,12 @@ interface Asked {
 /** What clients asked and heard. */
 export class History {
   readonly #asked: Asked[] = [];
+  /** Hears of every failure: where nothing goes wrong, there must be none. */
+  readonly #failed: ((error: DurableObjectError, call: string) => void) | null;
+
+  constructor(failed: ((error: DurableObjectError, call: string) => void) | null = null) {
+    this.#failed = failed;
+  }
 
   append(client: SimulatedClient, id: string, entry: string, call: () => Promise<number>): Promise<void> {
     return this.#follow(client, id, "append", entry, call);
@@ -30,6 +36,11 @@ export class History {
 
   look(client: SimulatedClient, id: string, call: () => Promise<number>): Promise<void> {
     return this.#follow(client, id, "look", "", call);
+  }
+
+  /** Asks the store, which may be ahead of what its owner has told. */
+  peek(client: SimulatedClient, id: string, call: () => Promise<number>): Promise<void> {
+    return this.#follow(client, id, "peek", "", call);
   }
 
   remind(client: SimulatedClient, id: string, entry: string, call: () => Promise<unknown>): Promise<void> {
@@ -56,6 +67,7 @@ export class History {
       write("ok", heard, String(heard));
     } catch (error) {
       if (!(error instanceof DurableObjectError)) throw error;
+      this.#failed?.(error, `${kind} ${entry} on ${id}`);
       write(error.outcome, 0, `${error.code}, ${error.outcome}`);
     }
   }
@@ -100,7 +112,7 @@ export class History {
   #judgeOrder(id: string, length: number): void {
     const heard = this.#asked.filter((asked) => asked.id === id && asked.kind !== "remind" && asked.ending === "ok");
     const byAsking = [...heard].sort((a, b) => a.askedMs - b.askedMs);
-    const byHearing = [...heard].sort((a, b) => a.heardMs - b.heardMs);
+    const byHearing = heard.filter(({ kind }) => kind !== "peek").sort((a, b) => a.heardMs - b.heardMs);
     let known = 0;
     let next = 0;
     for (const asked of byAsking) {
