@@ -31,6 +31,9 @@ const benchmarks = [
   "alarm-delay",
   "alarm-wake-up",
   "postgres",
+  "cluster-call",
+  "cluster-increments",
+  "cluster-service",
   "cluster-size",
 ];
 /** The short tables of the README: where they stand, and what is in them. */
