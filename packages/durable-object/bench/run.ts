@@ -31,6 +31,9 @@ const benchmarks = [
   "alarm-delay",
   "alarm-wake-up",
   "postgres",
+  "cluster-call",
+  "cluster-increments",
+  "cluster-service",
   "cluster-size",
   "transport",
 ];
