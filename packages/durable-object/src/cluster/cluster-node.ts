@@ -335,7 +335,8 @@ export class ClusterNode implements Ownership {
   }
 
   /** This node does not know the type of an object that it owns: the slot goes to one that does. */
-  async #giveAway({ membership, node }: Life, { request, reply }: IncomingCall, slot: number): Promise<void> {
+  async #giveAway({ membership, node }: Life, call: IncomingCall, slot: number): Promise<void> {
+    const { request } = call;
     const { type } = request.address;
     let isOnItsWay = membership.giveToServerOf(type, slot);
     if (!isOnItsWay) {
@@ -343,7 +344,7 @@ export class ClusterNode implements Ownership {
       await membership.refresh();
       isOnItsWay = membership.giveToServerOf(type, slot);
     }
-    reply(isOnItsWay ? { kind: "moved" } : { kind: "error", error: typeNotServed(request, node) });
+    call.reply(isOnItsWay ? { kind: "moved" } : { kind: "error", error: typeNotServed(request, node) });
   }
 
   /** Who owns the object of a call that does not run here. */

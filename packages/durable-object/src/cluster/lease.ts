@@ -47,7 +47,7 @@ export class Lease {
   readonly #options: LeaseOptions;
   readonly #heart: Heart;
   /** Renews while a heart in a thread of its own is still being started: that takes long on a busy machine. */
-  #starter: Heart | null = null;
+  readonly #starter: Heart | null;
   readonly #samples: Sample[] = [];
   #beat = 0;
   /** By how much the wall clock was ahead of the monotonic one at the last renewal. */
@@ -72,7 +72,7 @@ export class Lease {
     const timed = (): Heart => new TimedHeart(options, { ...heartOptions, heard: this.#heard.bind(this) });
     const heart = joined.ownership.heart?.(heartOptions);
     this.#heart = heart ?? timed();
-    if (heart !== undefined) this.#starter = timed();
+    this.#starter = heart === undefined ? null : timed();
   }
 
   /** Until when this node may answer from memory, in ms of the environment's monotonic clock. */

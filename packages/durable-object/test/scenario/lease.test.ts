@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { defineCounter } from "../support/counter.ts";
 import { FakeClock, settled } from "../support/fake-clock.ts";
 import { FaultyStore } from "../support/faulty-store.ts";
+import { DurableObjectError } from "../../src/index.ts";
 import { memory } from "../../src/memory/index.ts";
 import { start } from "../support/stores.ts";
 
@@ -24,7 +25,7 @@ function watch(call: Promise<unknown>): { answer: unknown } {
   const seen = { answer: undefined as unknown };
   call.then(
     (value) => (seen.answer = value),
-    (error: { readonly code: string }) => (seen.answer = error.code),
+    (error: unknown) => (seen.answer = error instanceof DurableObjectError ? error.code : error),
   );
   return seen;
 }
