@@ -3,6 +3,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { slotOf } from "../../src/core/slot.ts";
 import { postgres } from "../../src/postgres/index.ts";
+import { evictText } from "../../src/postgres/postgres-node-statements.ts";
 import { thisOwner } from "../../src/postgres/postgres-owner.ts";
 import { set } from "../../src/testing/object-store-alarms.ts";
 import { address, write } from "../../src/testing/object-store-case.ts";
@@ -259,6 +260,24 @@ describe.skipIf(!hasPostgres)("batches and slots", () => {
     }
   });
 
+  test("an eviction that arrives late changes nothing, not even the number of the last change", async () => {
+    const schema = borrowedSchema();
+    const [judge, victim] = [await joined({ schema }), await joined({ schema })];
+    await endLeases(schema);
+    await judge.acquire(1);
+    await judge.acquire(2);
+    const rows = await sql(`SELECT node, name FROM ${schema}.durable_object_nodes`);
+    const uuidOf = ({ name }: { readonly name: string }): string =>
+      String(rows.find((row) => row["name"] === name)?.["node"]);
+    for (const number of [1, 2, 4]) {
+      const eviction = { node: uuidOf(judge), victim: uuidOf(victim), number, beat: 0, force: true, lockWaitMs: 1_000 };
+      await sql(evictText(schema, eviction));
+      expect((await judge.ownership.beat()).changeNumber).toBe(2);
+    }
+    await victim.ownership.beat();
+    expect(await judge.rowOf(victim)).not.toBeNull();
+  });
+
   test("slots are read again only if they have changed", async () => {
     const schema = borrowedSchema();
     const [node, other] = [await joined({ schema }), await joined({ schema })];
@@ -451,6 +470,29 @@ describe.skipIf(!hasPostgres)("changes that were not answered", () => {
       expect(beat).toBeGreaterThan(0);
       expect(await sql(`SELECT count(*)::int AS n FROM ${schema}.durable_object_lanes`)).toEqual([{ n: 3 }]);
     }
+  });
+
+  test("one who was taken for dead before it heard that it had joined joins again", async () => {
+    let again = 0;
+    for (let requests = 6; requests < 15; requests++) {
+      const schema = borrowedSchema();
+      // Made before, so that the tables are there to look at.
+      await (await joined({ schema })).ownership.leave();
+      const proxy = await TcpProxy.create(postgresAddress());
+      onTestFinished(() => proxy.close());
+      const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`;
+      proxy.cutAfter(requests);
+      const joins = postgres(url, { schema, lockTimeout: "15s" }).join(joining());
+      // At once, as soon as it is there: whoever was not answered waits for a moment before it tries again.
+      for (let evicted = 0; evicted === 0;) {
+        evicted = (await sql(`DELETE FROM ${schema}.durable_object_nodes RETURNING node`)).length;
+      }
+      const { objects } = await joins;
+      onTestFinished(() => objects.close());
+      onTestFinished(() => proxy.cut());
+      again += (await sql(`SELECT node FROM ${schema}.durable_object_nodes`)).length;
+    }
+    expect(again).toBeGreaterThan(0);
   });
 
   test("of two owners of everything one has it, wherever the line of the second is cut", async () => {
