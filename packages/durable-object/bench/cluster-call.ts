@@ -47,7 +47,7 @@ for (const [index, runtime] of runtimes.entries()) {
   const ids = idsAt(runtime, (node) => node.startsWith("owner."), 64);
   const stubs = ids.map((id) => runtime.get(Counter, id));
   await Promise.all(stubs.map((stub) => stub.increment(1)));
-  const echo = async (): Promise<unknown> => await bare[index]?.echo();
+  const echo = async (caller: number): Promise<unknown> => await bare[index]?.echo(caller);
   for (const callers of [1, 64]) {
     const at = (caller: number): (typeof stubs)[number] => stubs[caller] as (typeof stubs)[number];
     const [reads, increments, echoes] = await takeTurns(
