@@ -31,10 +31,18 @@ const benchmarks = [
   "alarm-delay",
   "alarm-wake-up",
   "postgres",
+  "cluster-call",
+  "cluster-increments",
+  "cluster-service",
+  "cluster-size",
+  "transport",
 ];
 /** The short tables of the README: where they stand, and what is in them. */
 const tables = [
-  { marks: "figures", names: benchmarks.filter((name) => name !== "postgres") },
+  {
+    marks: "figures",
+    names: benchmarks.filter((name) => !["postgres", "transport"].includes(name) && !name.startsWith("cluster")),
+  },
   { marks: "figures-postgresql", names: ["postgres"] },
 ];
 const results = join(import.meta.dirname, "results");

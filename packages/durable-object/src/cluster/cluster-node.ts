@@ -263,6 +263,8 @@ export class ClusterNode implements Ownership {
     const { environment } = this.#options;
     const quietly = (promise: Promise<unknown>): Promise<unknown> => promise.catch(() => undefined);
     await quietly(life.lease.end());
+    // If the row is still there, in a store that went back in time, others need not wait for the end of its lease.
+    await quietly(life.joined.ownership.leave());
     await quietly(life.joined.objects.close());
     await quietly(life.transport.close());
     for (let waitMs = shortestRejoinMs; this.#phase === "joining"; waitMs = Math.min(waitMs * 2, longestRejoinMs)) {
@@ -333,7 +335,8 @@ export class ClusterNode implements Ownership {
   }
 
   /** This node does not know the type of an object that it owns: the slot goes to one that does. */
-  async #giveAway({ membership, node }: Life, { request, reply }: IncomingCall, slot: number): Promise<void> {
+  async #giveAway({ membership, node }: Life, call: IncomingCall, slot: number): Promise<void> {
+    const { request } = call;
     const { type } = request.address;
     let isOnItsWay = membership.giveToServerOf(type, slot);
     if (!isOnItsWay) {
@@ -341,7 +344,7 @@ export class ClusterNode implements Ownership {
       await membership.refresh();
       isOnItsWay = membership.giveToServerOf(type, slot);
     }
-    reply(isOnItsWay ? { kind: "moved" } : { kind: "error", error: typeNotServed(request, node) });
+    call.reply(isOnItsWay ? { kind: "moved" } : { kind: "error", error: typeNotServed(request, node) });
   }
 
   /** Who owns the object of a call that does not run here. */

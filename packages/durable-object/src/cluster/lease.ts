@@ -46,6 +46,8 @@ interface Sample {
 export class Lease {
   readonly #options: LeaseOptions;
   readonly #heart: Heart;
+  /** Renews while a heart in a thread of its own is still being started: that takes long on a busy machine. */
+  readonly #starter: Heart | null;
   readonly #samples: Sample[] = [];
   #beat = 0;
   /** By how much the wall clock was ahead of the monotonic one at the last renewal. */
@@ -61,10 +63,16 @@ export class Lease {
     const heartOptions = {
       intervalMs: Math.ceil(leaseMs / beatsPerLease),
       stallMs: leaseMs * stallLeases,
-      heard: (beat: Beat, sentAtMs: number) => this.#heard(beat, sentAtMs),
+      heard: (beat: Beat, sentAtMs: number) => {
+        void this.#starter?.stop();
+        this.#heard(beat, sentAtMs);
+      },
       failed: (failure: StoreFailure) => this.#failed(failure),
     };
-    this.#heart = joined.ownership.heart?.(heartOptions) ?? new TimedHeart(options, heartOptions);
+    const timed = (): Heart => new TimedHeart(options, { ...heartOptions, heard: this.#heard.bind(this) });
+    const heart = joined.ownership.heart?.(heartOptions);
+    this.#heart = heart ?? timed();
+    this.#starter = heart === undefined ? null : timed();
   }
 
   /** Until when this node may answer from memory, in ms of the environment's monotonic clock. */
@@ -73,13 +81,14 @@ export class Lease {
     // The monotonic clock stands still while a machine sleeps, and the others' leases do not.
     const sleptMs = environment.now() - environment.monotonic() - this.#wallAheadMs;
     if (this.#phase === "over" || sleptMs > longestJumpMs) return -Infinity;
-    return Math.max(joinedAtMs, this.#heart.sentAtMs) + reliedPart * leaseMs;
+    const sentAtMs = Math.max(joinedAtMs, this.#heart.sentAtMs, this.#starter?.sentAtMs ?? -Infinity);
+    return sentAtMs + reliedPart * leaseMs;
   }
 
   /** Renews no more. */
   async end(): Promise<void> {
     this.#phase = "over";
-    await this.#heart.stop();
+    await Promise.all([this.#heart.stop(), this.#starter?.stop()]);
   }
 
   #sample(): void {

@@ -50,6 +50,8 @@ export class Peers {
   /** Calls that are neither waiting nor over. */
   readonly #all = new Set<Forwarding>();
   readonly #watchers: (() => void)[] = [];
+  /** Where nodes were reached last. */
+  readonly #endpoints = new Map<string, string | null>();
   #calls = 0;
   #isOver = false;
 
@@ -96,6 +98,7 @@ export class Peers {
     // Its last answers may still be on their way.
     this.#options.environment.after(lastAnswersMs, () => {
       this.#outboxes.delete(node);
+      this.#endpoints.delete(node);
       outbox.close();
     });
   }
@@ -228,7 +231,10 @@ export class Peers {
   }
 
   peer(node: string): Peer {
-    return { node, endpoint: this.#options.row(node)?.endpoint ?? null };
+    const endpoint = this.#options.row(node)?.endpoint;
+    // One that has left is reached where it was, for its last answers.
+    if (endpoint !== undefined) this.#endpoints.set(node, endpoint);
+    return { node, endpoint: this.#endpoints.get(node) ?? null };
   }
 
   get environment(): Environment {

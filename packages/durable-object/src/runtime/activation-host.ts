@@ -31,6 +31,8 @@ export interface ActivationHost {
   /** Whether the objects of a slot leave as soon as nothing is going on: the node is stopping, or gives it away. */
   isLeaving(slot: number): boolean;
   load(address: Address): Promise<StoredObject | null>;
+  /** Tells once whether a lease that is over was renewed, soon or after a while. */
+  whenLeased(tell: (isLeased: boolean) => void): void;
   /** An object is active. */
   awake(): void;
   /** A commit has changed alarms. */

@@ -329,7 +329,8 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   #answerFromMemory(call: Call): void {
     const { store, environment } = this.host;
     const isOwner = store.leaseUntilMs === Infinity || environment.monotonic() <= store.leaseUntilMs;
-    this.answer(call, isOwner ? null : leaseLapsed(this.address));
+    if (isOwner) this.answer(call, null);
+    else this.host.whenLeased((isLeased) => this.answer(call, isLeased ? null : leaseLapsed(this.address)));
   }
 
   // ——— Idempotency ———

@@ -19,6 +19,7 @@ import type { ActivationHost, LeftActivation } from "./activation-host.ts";
 import { ActivationTable } from "./activation-table.ts";
 import type { Call } from "./call.ts";
 import { Committer } from "./committer.ts";
+import { LeaseWatch } from "./lease-watch.ts";
 import { Loader } from "./loader.ts";
 import type { ObjectType } from "./operation.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -61,6 +62,7 @@ export class Incarnation implements LiveObjects {
   readonly #sweeper: Sweeper;
   readonly #scheduler: RunningScheduler;
   readonly #host: ActivationHost;
+  readonly #leaseWatch: LeaseWatch;
   /** Slots that are being given away, and who waits for them to be empty. */
   readonly #vacating = new Map<number, () => void>();
   #toVacate: Set<number> | null = null;
@@ -75,6 +77,7 @@ export class Incarnation implements LiveObjects {
     const store = watchStore(given.store, (failure) => given.lost(failure, true));
     this.store = store;
     const loader = new Loader(store);
+    this.#leaseWatch = new LeaseWatch(environment, store);
     this.#table = new ActivationTable(options.maxActive);
     this.#committer = new Committer({
       store,
@@ -96,6 +99,7 @@ export class Incarnation implements LiveObjects {
         this.#committer.add(write);
       },
       stub,
+      whenLeased: (tell) => this.#leaseWatch.wait(tell),
       awake: () => this.#sweeper.awake(),
       alarmsChanged: (alarms) => this.#scheduler.changed(alarms),
       left: (activation, waiting) => this.#left(activation, waiting, redeliver),
@@ -180,6 +184,8 @@ export class Incarnation implements LiveObjects {
     inFlightError: (address: Address) => DurableObjectError,
     waitingGoOn: boolean,
   ): void {
+    // What is abandoned is not vacated: its commit may still be on its way.
+    this.#vacating.clear();
     for (const activation of [...this.#table]) {
       activation.abandon(error(activation.address), inFlightError(activation.address), waitingGoOn);
     }
@@ -205,6 +211,7 @@ export class Incarnation implements LiveObjects {
   /** Commits nothing any more, and forgets nothing in the store. */
   async close(): Promise<void> {
     this.#isOver = true;
+    this.#leaseWatch.end();
     this.#committer.close();
     await this.#sweeper.stop();
   }

@@ -29,6 +29,7 @@ export class SimulatedClusterDatabase {
   /** Hears of what must never happen. */
   readonly #broken: (problem: string) => void;
   #store = this.#empty();
+  #known: ReadonlyMap<number, SlotRow> | null = null;
   readonly #members = new Map<string, JoinedStore>();
   #deeds: Deed[] = [];
   #clockOffsetMs = 0;
@@ -84,6 +85,7 @@ export class SimulatedClusterDatabase {
     this.#world.note(`the database loses its last ${Math.round(ms)} ms: ${this.#deeds.length - kept.length} deeds`);
     this.#lostTails += 1;
     this.#server += 1;
+    this.#known = null;
     this.#deeds = kept;
     this.#store = this.#empty();
     this.#members.clear();
@@ -111,20 +113,21 @@ export class SimulatedClusterDatabase {
   }
 
   async beat(node: string): Promise<Beat> {
-    return await this.#do(() => this.member(node).ownership.beat());
+    return await this.#do(async () => this.member(node).ownership.beat());
   }
 
   async change(node: string, number: number, change: OwnershipChange): Promise<void> {
-    const before = (await this.#slots())?.size;
-    await this.#do(() => this.member(node).ownership.change(number, change));
+    this.#known = null;
+    const members = (await this.rows()).nodes.length;
+    await this.#do(async () => this.member(node).ownership.change(number, change));
     if (change.change === "hand over") this.handOvers += change.slots.length;
-    const after = (await this.#slots())?.size;
-    if (change.change === "evict" && before !== after) this.evictions += 1;
+    if (change.change === "evict" && (await this.rows()).nodes.length !== members) this.evictions += 1;
     this.#world.note(`${node} makes change ${number}: ${describe(change)}`);
   }
 
   async leave(node: string): Promise<void> {
-    if (this.#members.has(node)) await this.#do(() => this.member(node).ownership.leave());
+    this.#known = null;
+    if (this.#members.has(node)) await this.#do(async () => this.member(node).ownership.leave());
     this.#world.note(`${node} leaves`);
   }
 
@@ -134,8 +137,8 @@ export class SimulatedClusterDatabase {
     if (this.#world.chance(this.#fullness())) {
       throw new StoreFailure("full", "STORE_FULL", "There is no room for this commit.");
     }
-    const owners = (await this.#slots()) ?? new Map<number, SlotRow>();
-    const result = await this.#do(() => this.member(node).objects.commit(batch));
+    const owners = await this.#owners();
+    const result = await this.#do(async () => this.member(node).objects.commit(batch));
     for (const [index, { address }] of batch.writes.entries()) {
       const owner = owners.get(slotOf(address))?.owner;
       const name = formatAddress(address);
@@ -147,7 +150,7 @@ export class SimulatedClusterDatabase {
   }
 
   async sweep(node: string, sweep: { now: number; tombstonesBefore: number; limit: number }): Promise<number> {
-    return await this.#do(() => this.member(node).objects.sweep(sweep));
+    return await this.#do(async () => this.member(node).objects.sweep(sweep));
   }
 
   /** What only reads goes to what a node has been given. Throws if its row is gone. */
@@ -184,9 +187,10 @@ export class SimulatedClusterDatabase {
     return { nodes: [], slots: [] };
   }
 
-  async #slots(): Promise<Map<number, SlotRow> | null> {
-    const { nodes, slots } = await this.rows();
-    return nodes.length === 0 ? null : new Map(slots.map((row) => [row.slot, row]));
+  /** Who owns what, read anew after whatever may have changed it. */
+  async #owners(): Promise<ReadonlyMap<number, SlotRow>> {
+    this.#known ??= new Map((await this.rows()).slots.map((row) => [row.slot, row]));
+    return this.#known;
   }
 
   #complain(problem: string): void {

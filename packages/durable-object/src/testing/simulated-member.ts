@@ -122,7 +122,9 @@ export class SimulatedMember {
     const process = this.#process;
     this.#runtime = null;
     if (!process.isDead && runtime !== null) {
-      const stopped = new Promise<void>((resolve, reject) => process.run(() => runtime.stop().then(resolve, reject)));
+      const stopped = new Promise<void>((resolve, reject) =>
+        process.run(() => void runtime.stop().then(resolve, reject)),
+      );
       const died = new Promise<void>((resolve) => this.#whenDead(process, resolve));
       await Promise.race([stopped, died]);
       // Whoever asked it something else than its objects still gets an answer.

@@ -4,12 +4,14 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { NodeEvent } from "../fixtures/cluster-node.ts";
 import { ClusterAudit, startAudit } from "../support/cluster-audit.ts";
 import { Chance } from "../support/cluster-chance.ts";
 import { ClusterClients } from "../support/cluster-clients.ts";
 import { begin, faults, type Fault, type FaultTarget } from "../support/cluster-faults.ts";
-import { ClusterHistory, type ObjectHistory } from "../support/cluster-history.ts";
+import { ClusterHistory, type FailedAttempt, type ObjectHistory } from "../support/cluster-history.ts";
 import { isRung, objectProblem } from "../support/cluster-judge.ts";
+import type { ClusterNode } from "../support/cluster-node-process.ts";
 import { ClusterProbes } from "../support/cluster-probes.ts";
 import { ClusterProcesses, type ClusterOptions } from "../support/cluster-processes.ts";
 import { answersEverywhere } from "../support/cluster-service.ts";
@@ -49,15 +51,16 @@ export class ChaosRun implements AsyncDisposable {
   readonly #problems: string[] = [];
   /** Reminders that nobody asks any more; their alarms may still be about to fire. */
   readonly #reminders: ObjectHistory[] = [];
-  readonly #fired: Set<string>;
+  readonly #fired = new Set<string>();
+  /** When nodes have lost everything they owned. */
+  readonly #lost: { readonly atMs: number; readonly label: string }[] = [];
   readonly #target: FaultTarget;
   #judged = 0;
 
-  private constructor(options: ChaosOptions, processes: ClusterProcesses, history: ClusterHistory, fired: Set<string>) {
+  private constructor(options: ChaosOptions, processes: ClusterProcesses, history: ClusterHistory) {
     this.#options = options;
     this.#processes = processes;
     this.#history = history;
-    this.#fired = fired;
     this.#chance = new Chance(options.seed);
     this.#audit = new ClusterAudit(processes);
     this.#target = {
@@ -73,18 +76,10 @@ export class ChaosRun implements AsyncDisposable {
   /** Starts the servers and the nodes. */
   static async create(options: ChaosOptions): Promise<ChaosRun> {
     const history = new ClusterHistory(options.history);
-    const fired = new Set<string>();
     const { leaseMs, transport, startBroker } = options;
-    const processes = await ClusterProcesses.create({
-      leaseMs,
-      transport,
-      startBroker,
-      hear: (node, event) => {
-        history.note({ what: "event", atMs: Math.round(history.nowMs), node: node.label, ...event });
-        if (event.event === "fired") fired.add(`${event.id} ${event.fired.entry}`);
-      },
-    });
-    const run = new ChaosRun(options, processes, history, fired);
+    const hear = (node: ClusterNode, event: NodeEvent): void => run.#hear(node, event);
+    const processes = await ClusterProcesses.create({ leaseMs, transport, startBroker, hear });
+    const run = new ChaosRun(options, processes, history);
     // The first one makes the tables.
     await begin(run.#target, "own");
     await startAudit(processes);
@@ -92,6 +87,14 @@ export class ChaosRun implements AsyncDisposable {
       Array.from({ length: options.nodes - 1 }, (_, index) => begin(run.#target, index % 2 === 0 ? "shared" : "own")),
     );
     return run;
+  }
+
+  #hear(node: ClusterNode, event: NodeEvent): void {
+    const { label } = node;
+    const atMs = Math.round(this.#history.nowMs);
+    this.#history.note({ what: "event", atMs, node: label, ...event });
+    if (event.event === "fired") this.#fired.add(`${event.id} ${event.fired.entry}`);
+    else if (event.event === "ownership" && event.change === "lost") this.#lost.push({ atMs, label });
   }
 
   /** Runs; resolves with what was violated. */
@@ -151,13 +154,20 @@ export class ChaosRun implements AsyncDisposable {
           `${seconds(answers.afterMs)}: ${answers.missing ?? answers.last}`,
       );
     }
-    if (struck.every(({ isQuiet }) => isQuiet) && failures.length > 0) {
-      const [first] = failures;
+    const unexpected = failures.filter((failure) => !isImpatience(failure));
+    if (struck.every(({ isQuiet }) => isQuiet) && unexpected.length > 0) {
+      const [first] = unexpected;
       this.#problems.push(
-        `"${names.join(" + ")}" let ${failures.length} calls fail: ${codesOf(failures)}; the first one at ` +
-          `${first?.label}, ${first?.object}: ${first?.message}`,
+        `"${names.join(" + ")}" let ${unexpected.length} calls fail: ${codesOf(unexpected)}; the first one at ` +
+          `${first?.label}, ${first?.object}: ${first?.message}${this.#lostSince(startMs)}`,
       );
     }
+  }
+
+  /** Nodes that lost what they owned: on a machine that is too busy they cannot keep their leases. */
+  #lostSince(startMs: number): string {
+    const labels = this.#lost.filter(({ atMs }) => atMs >= startMs).map(({ label }) => label);
+    return labels.length === 0 ? "" : ` (Meanwhile ${labels.join(", ")} lost what they owned.)`;
   }
 
   /** One fault, or two that have nothing in common. */
@@ -211,4 +221,9 @@ export class ChaosRun implements AsyncDisposable {
     await this.#processes[Symbol.asyncDispose]();
     await this.#history.close();
   }
+}
+
+/** Whether a probe did not wait for as long as a client would: that is latency, which the table tells. */
+function isImpatience({ object, code }: FailedAttempt): boolean {
+  return code === "CALL_TIMEOUT" && object.startsWith("counter/probe-");
 }

@@ -6,7 +6,8 @@
  *                    [--clients 8] [--only killed] [--history chaos.jsonl]
  *
  * Prints a line for each fault and a table in the end. A violation prints the smallest part of the history that
- * cannot be, and exits with 1. The seed gives the same faults in the same order, not the same interleaving.
+ * cannot be, and exits with 1. On a machine that is too busy nodes do not keep their leases, and a violation of "no
+ * call fails" says so. The seed gives the same faults in the same order, not the same interleaving.
  */
 
 import { parseArgs } from "node:util";

@@ -102,16 +102,15 @@ describe.skipIf(!hasPostgres || inject("natsProgram") === null)("two nodes", { t
   });
 
   test("alarms of the default scheduler, with a node that joins and one that dies: each has its effect once", async () => {
-    /** Sets an alarm of ten objects. Objects of a node that is dead, and not known to be, cannot be reached yet. */
+    /** Sets an alarm of ten objects. Those of a node that has just died cannot be reached until that is known. */
     const set = async (node: ClusterNode, number: number, ms: number): Promise<void> => {
       const calls = Array.from({ length: 10 }, async (_, index) => {
         const args = [`alarm${number}`, `${number}`, ms];
-        for (;;) {
-          const ending = await node.call({ type: "reminder", id: `reminder-${index}`, handler: "remind", args });
-          if (ending.outcome !== "not-applied") return ending.outcome;
-        }
+        const call = { type: "reminder", id: `reminder-${index}`, handler: "remind", args } as const;
+        // With a key it is set once, whatever became of an attempt.
+        while ((await node.call({ ...call, idempotencyKey: `${number}` })).outcome !== "ok") await sleep(20);
       });
-      expect(await Promise.all(calls)).toEqual(Array(10).fill("ok"));
+      await Promise.all(calls);
     };
     const [first, second] = nodes;
     if (first === undefined || second === undefined) throw new Error("no nodes");

@@ -2,7 +2,9 @@
  * Breaks the engine on purpose, one mutant at a time, and looks whether anybody notices: first the
  * simulation, then the suites. A mutant is a patch of `src`; its first line says what it breaks.
  *
- *   npm run mutants -- [--only part-of-a-name] [--seeds 500]
+ *   npm run mutants -- [--only part-of-a-name] [--seeds 500] [--cluster-seeds 2000]
+ *
+ * A mutant with "cluster" in its name is looked for in the simulation of a cluster.
  *
  * Works on a copy. Prints a table, and exits with 1 if a mutant survives.
  */
@@ -14,10 +16,15 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 const { values } = parseArgs({
-  options: { only: { type: "string", default: "" }, seeds: { type: "string", default: "500" } },
+  options: {
+    only: { type: "string", default: "" },
+    seeds: { type: "string", default: "500" },
+    "cluster-seeds": { type: "string", default: "2000" },
+  },
 });
-const timeoutMs = 400_000;
+const timeoutMs = 1_800_000;
 const suites = ["test/conformance/object-store", "test/scenario", "test/property"];
+const clusterSuites = ["test/unit", "test/cluster/three-nodes"];
 
 const packageDirectory = join(import.meta.dirname, "..", "..");
 const repository = join(packageDirectory, "..", "..");
@@ -48,7 +55,9 @@ function challenge(name: string): Row {
   const [breaks = ""] = readFileSync(patch, "utf8").split("\n");
   apply(patch);
   try {
-    return { name: name.replace(/\.patch$/, ""), breaks, ...caught() };
+    const isOfCluster = name.includes("cluster");
+    const seeds = Number(isOfCluster ? values["cluster-seeds"] : values.seeds);
+    return { name: name.replace(/\.patch$/, ""), breaks, ...caught(seeds, isOfCluster) };
   } finally {
     apply(patch, "--reverse");
   }
@@ -56,12 +65,15 @@ function challenge(name: string): Row {
 
 /** What is not broken must pass: else everything would look caught. */
 function checkUnbroken(): void {
-  const { caughtBy } = caught(1);
-  if (caughtBy !== "nobody") throw new Error(`Without any mutant, this fails already: ${caughtBy}`);
+  for (const inCluster of [false, true]) {
+    const { caughtBy } = caught(1, inCluster);
+    if (caughtBy !== "nobody") throw new Error(`Without any mutant, this fails already: ${caughtBy}`);
+  }
 }
 
-function caught(seedsToRun = Number(values.seeds)): Pick<Row, "caughtBy" | "seeds"> {
-  const simulation = run(process.execPath, ["test/simulation/run.ts", "--seeds", String(seedsToRun)], mutated);
+function caught(seedsToRun: number, inCluster: boolean): Pick<Row, "caughtBy" | "seeds"> {
+  const flag = inCluster ? ["--cluster"] : [];
+  const simulation = run(process.execPath, ["test/simulation/run.ts", "--seeds", String(seedsToRun), ...flag], mutated);
   const told = /"seeds":(\d+)/.exec(simulation.stdout)?.[1];
   if (told === undefined && simulation.status !== null)
     throw new Error(`The simulation did not run: ${simulation.stderr}`);
@@ -72,7 +84,7 @@ function caught(seedsToRun = Number(values.seeds)): Pick<Row, "caughtBy" | "seed
   const report = join(copy, "report.json");
   rmSync(report, { force: true });
   const flags = ["run", "--bail=1", "--typecheck.enabled=false", "--reporter=json", `--outputFile=${report}`];
-  const { status } = run(process.execPath, [vitest, ...flags, ...suites], mutated);
+  const { status } = run(process.execPath, [vitest, ...flags, ...(inCluster ? clusterSuites : suites)], mutated);
   const seeds = `none of ${passed}`;
   return status === 0 ? { caughtBy: "nobody", seeds } : { caughtBy: `suites: ${failedTest(report)}`, seeds };
 }

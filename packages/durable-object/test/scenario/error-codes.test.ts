@@ -272,10 +272,12 @@ const provocations: Record<ErrorCode, () => Promise<unknown>> = {
     return await call;
   },
   LEASE_LAPSED: async () => {
-    const { store, counter } = await world();
+    const { clock, store, counter } = await world();
     await counter.increment();
     store.leaseUntilMs = -Infinity;
-    return await counter.get();
+    const call = counter.get();
+    void settled().then(async () => await clock.advance("2s"));
+    return await call;
   },
   STALE_REVISION: async () => {
     const { store, counter } = await world();

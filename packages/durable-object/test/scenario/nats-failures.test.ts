@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { connect, type TokenAuth } from "@nats-io/transport-node";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { closedGate } from "../../src/testing/gate.ts";
 import { failureOf } from "../../src/testing/transport-case.ts";
 import { hasNats, lineTo, openNode, ownServer, twoNodes, urlOf } from "../support/nats-place.ts";
 import { TransportChild } from "../support/transport-child.ts";
@@ -230,18 +231,22 @@ describe.skipIf(!hasNats)("a node", () => {
     expect(await Promise.all(asked)).toEqual([...Array(8).fill("unanswered"), "unreachable"]);
   });
 
-  test("is replaced by the driver's own end of the connection", async () => {
+  test("gets another connection when the driver gives one up for good", async () => {
     const server = await ownServer();
     let isBroken = false;
+    const givenUp = closedGate();
+    let refusals = 0;
     const authenticator = (): TokenAuth => {
-      if (isBroken) throw new Error("no credentials today");
-      return { auth_token: "any" };
+      if (!isBroken) return { auth_token: "any" };
+      // Both nodes, and once more by a connection that is to replace one.
+      if (++refusals > 2) givenUp.open();
+      throw new Error("no credentials today");
     };
     const [one, two] = await twoNodes({ servers: server.url, driver: { authenticator } });
     isBroken = true;
     await server.kill();
     await server.start();
-    await Promise.all([one.warns("transport-lost"), two.warns("transport-lost")]);
+    await givenUp.passed;
     expect(await failureOf(one.ask(two, "meanwhile"))).toBe("unreachable");
     isBroken = false;
     await Promise.all([one.warns("transport-regained"), two.warns("transport-regained")]);

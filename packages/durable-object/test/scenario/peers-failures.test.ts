@@ -3,10 +3,12 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { peers } from "../../src/peers/index.ts";
+import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { failureOf } from "../../src/testing/transport-case.ts";
 import { lineTo, openPeer, secret, twoPeers } from "../support/peers-place.ts";
 import { TransportChild } from "../support/transport-child.ts";
-import { timesHeard } from "../support/transport-node.ts";
+import { timesHeard, TransportNode } from "../support/transport-node.ts";
 
 describe("a line", () => {
   test("that is cut is replaced: what was under way is unanswered, what comes then arrives", async () => {
@@ -164,8 +166,11 @@ describe("a node", () => {
     two.holdSlow();
     const underWay = Array.from({ length: 10 }, (_, index) => failureOf(one.ask(two, `slow ${index}`)));
     await two.hears(10);
+    const told = one.ask(two, "slow, too").catch(String);
+    await two.hears(11);
     const back = failureOf(two.ask(one, "back"));
     await two.close();
+    expect(await told).toContain(`The transport of ${two.name} was closed.`);
     expect(await Promise.all(underWay)).toEqual(Array(10).fill("unanswered"));
     expect(["unanswered", "unreachable"]).toContain(await back);
     expect(await failureOf(one.ask(two, "after"))).toBe("unreachable");
@@ -184,6 +189,16 @@ describe("a node", () => {
     [...messages, ...messages.map((message) => `late ${message}`)].forEach((message, index) => {
       expect(failures[index]).toBe(two.heard.includes(message) ? "unanswered" : "unreachable");
     });
+  });
+
+  test("that closes tells the others, and goes when they have heard it: no deadline has to pass", async () => {
+    const timeless = { ...systemEnvironment, after: () => ({ cancel: () => {} }) };
+    const open = () => TransportNode.open(peers({ secret }), undefined, timeless);
+    const [one, two] = [await open(), await open()];
+    expect(await one.ask(two, "a")).toBe("answer to a");
+    expect(await two.ask(one, "b")).toBe("answer to b");
+    await two.close();
+    await one.close();
   });
 
   test("that starts again where another one was is not taken for it", async () => {

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { defineObject, DurableObjectError, noreply, read, reply, schedule } from "../../src/index.ts";
 import { simulateCluster, type ClusterReport, type SimulatedCluster } from "../../src/testing/simulate-cluster.ts";
 import type { SimulatedClient } from "../../src/testing/simulate.ts";
-import type { ClusterFaults } from "../../src/testing/simulated-cluster-faults.ts";
+import { allFaults, noFaults, type ClusterFaults } from "../../src/testing/simulated-cluster-faults.ts";
 import { History } from "./history.ts";
 import { Scratch, ScratchPad } from "./scratch-pad.ts";
 
@@ -87,6 +87,15 @@ export interface ClusterPromisesOptions {
   readonly strict?: boolean;
 }
 
+/**
+ * What goes wrong with a seed: in one of four nothing but that nodes are stopped and started, and every call must
+ * succeed; in one of four the database forgets, besides everything else.
+ */
+export function sortOf(seed: number): Pick<ClusterPromisesOptions, "faults" | "strict"> {
+  if (seed % 4 === 0) return { faults: { ...noFaults, stops: true }, strict: true };
+  return { faults: { ...allFaults, tails: seed % 4 === 3 } };
+}
+
 /** Runs one simulation; rejects if a promise was broken. */
 export async function simulateClusterPromises(options: ClusterPromisesOptions): Promise<ClusterReport> {
   const { seed, nodes = 3, steps = 200, faults = false, strict = false } = options;
@@ -107,6 +116,7 @@ export async function simulateClusterPromises(options: ClusterPromisesOptions): 
   const unexpected: string[] = [];
   const freeAlarms = new Map<string, string[]>(ids.map((id) => [id, [...alarmNames]]));
   const attempts = new Map<string, { tried: number; done: number }>(ids.map((id) => [id, { tried: 0, done: 0 }]));
+  const mayForget = faults !== false && faults.tails === true;
   const pads = new Map<number, ScratchPad>();
 
   return await simulateCluster({
@@ -133,7 +143,7 @@ export async function simulateClusterPromises(options: ClusterPromisesOptions): 
         );
       } else if (draw < 0.76) await appendOnce(client, id, entry);
       else if (draw < 0.8) await novelty(client, id, entry);
-      else if (draw < 0.9) await pad(client).use(client, entry);
+      else if (draw < 0.9) await pad(client).use(client, entry, mayForget);
       else await remind(client, id, entry);
       assert.deepEqual(unexpected, []);
       assert.deepEqual(early, []);

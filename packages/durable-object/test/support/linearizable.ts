@@ -185,9 +185,11 @@ function violationAt<Input, Output>(
     .filter(({ ending }) => ending.outcome === "ok" && ending.atMs < answer.calledMs)
     .toSorted((a, b) => heardMs(a) - heardMs(b))
     .slice(-heardBefore);
+  // What was unknown long before is in the states that are possible.
+  const sinceMs = Math.min(answer.calledMs, ...before.map(({ calledMs }) => calledMs));
   const meanwhile = operations.filter(
     (operation) =>
-      open.operations.has(operation) ||
+      (open.operations.has(operation) && operation.calledMs >= sinceMs) ||
       (heardMs(operation) >= answer.calledMs && heardMs(operation) <= heardMs(answer)),
   );
   const excerpt = [...new Set([...before, ...meanwhile])].toSorted((a, b) => a.calledMs - b.calledMs);

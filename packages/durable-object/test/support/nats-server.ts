@@ -102,7 +102,7 @@ export class NatsServer {
       join(this.#directory, "server.conf"),
     ];
     // The shell ends the server when whoever started it goes away, for whatever reason.
-    const script = '"$@" & server=$!; how=KILL; read -r how; kill -s "$how" $server; wait $server';
+    const script = '"$@" & server=$!; read -r _; kill -s KILL $server; wait $server';
     const started = spawn("/bin/sh", ["-c", script, "sh", this.#program, ...options], {
       stdio: ["pipe", "ignore", "pipe"],
     });
@@ -124,7 +124,7 @@ export class NatsServer {
     this.#process = null;
     if (stopping === null) return;
     const closed = once(stopping, "close");
-    stopping.stdin?.end("KILL\n");
+    stopping.stdin?.end("\n");
     await closed;
   }
 

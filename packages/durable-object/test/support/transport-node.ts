@@ -1,6 +1,7 @@
 /** A node on a transport, for tests of what goes wrong: it notes what it hears, and what it warns of. */
 
 import { onTestFinished } from "vitest";
+import type { Environment } from "../../src/core/environment.ts";
 import type { Transport } from "../../src/ports/transport.ts";
 import { systemEnvironment } from "../../src/runtime/system-environment.ts";
 import { closedGate } from "../../src/testing/gate.ts";
@@ -13,11 +14,15 @@ export class TransportNode extends TestedPeer {
   readonly #listeners = new Set<() => void>();
 
   /** Opens a node; it is closed when the test is over. */
-  static async open(transport: Transport, name = systemEnvironment.uniqueId()): Promise<TransportNode> {
+  static async open(
+    transport: Transport,
+    name: string = systemEnvironment.uniqueId(),
+    environment: Environment = systemEnvironment,
+  ): Promise<TransportNode> {
     const node = new TransportNode(name, transport);
     onTestFinished(() => node.close());
     node.opened = await transport.open({
-      environment: systemEnvironment,
+      environment,
       node: name,
       answer: (message) => node.answer(message),
       warn: (warning, message) => node.#warn(warning, message),
