@@ -28,8 +28,13 @@ export const alarmTypes = `types (type) AS (
       ) FROM types WHERE types.type IS NOT NULL
     )`;
 
+/** How many alarms become suspects at a time. */
+const mostSuspects = 10_000;
+
 /**
  * Makes suspects of the alarms that are due: ranges of the index on (type, slot, due_at), for every type and each slot.
+ * After a flood these are the ones that were due longest, which ran first: nobody is to wait until a million rows are
+ * written. If it was another one, and the next owner dies of it, too, the next ones become suspects.
  *
  * @param slots - a part of the statement that has them
  * @param now - an expression, in ms since 1970
@@ -37,11 +42,11 @@ export const alarmTypes = `types (type) AS (
 export function suspectDue(slots: string, now: string): string {
   return `UPDATE @schema.durable_object_alarms SET suspect = true WHERE ctid = ANY (ARRAY(
       SELECT due.ctid FROM types CROSS JOIN ${slots} AS theirs CROSS JOIN LATERAL (
-        SELECT a.ctid FROM @schema.durable_object_alarms AS a
+        SELECT a.ctid, a.due_at FROM @schema.durable_object_alarms AS a
         WHERE a.status = 'set' AND a.type = types.type AND a.slot = theirs.slot AND a.due_at <= ${now}
           AND NOT a.suspect
         ORDER BY a.due_at
-      ) AS due))`;
+      ) AS due ORDER BY due.due_at LIMIT ${mostSuspects}))`;
 }
 
 const texts = {
@@ -128,16 +133,26 @@ const texts = {
     WHERE status = 'set' AND type = $2 AND tenant = $3 AND due_at <= $4
       AND (SELECT s.owner FROM @schema.durable_object_slots AS s WHERE s.slot = a.slot) = $1::uuid
     ORDER BY due_at LIMIT $5`,
-  // One step into the index on (type, slot, due_at) for each type and slot.
+  // The next few of all slots, by the index on (type, due_at): one of them is an own one, as a rule. If none is, one step
+  // into the index on (type, slot, due_at) for each slot.
   ownNextDueAfter: `
     WITH mine AS MATERIALIZED (
       SELECT slot FROM @schema.durable_object_slots WHERE owner = $1::uuid
     )
-    SELECT min(next.due_at) FROM unnest((SELECT $2::text[])) AS wanted (type) CROSS JOIN mine CROSS JOIN LATERAL (
-      SELECT due_at FROM @schema.durable_object_alarms AS a
-      WHERE a.status = 'set' AND a.type = wanted.type AND a.slot = mine.slot AND a.due_at > $3
-      ORDER BY a.due_at LIMIT 1
-    ) AS next`,
+    SELECT min(coalesce((
+      SELECT min(near.due_at) FROM (
+        SELECT a.due_at, a.slot FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type = wanted.type AND a.due_at > $3
+        ORDER BY a.due_at LIMIT 64
+      ) AS near WHERE near.slot IN (SELECT slot FROM mine)
+    ), (
+      SELECT min(next.due_at) FROM mine CROSS JOIN LATERAL (
+        SELECT a.due_at FROM @schema.durable_object_alarms AS a
+        WHERE a.status = 'set' AND a.type = wanted.type AND a.slot = mine.slot AND a.due_at > $3
+        ORDER BY a.due_at LIMIT 1
+      ) AS next
+    )))
+    FROM unnest((SELECT $2::text[])) AS wanted (type)`,
   // As dueTenants, and then along the front of the index for each tenant to the first alarm of an own slot.
   ownDueTenants: `
     WITH RECURSIVE tenants (tenant) AS (

@@ -296,6 +296,44 @@ describe.skipIf(!hasPostgres)("batches and slots", () => {
   });
 });
 
+describe.skipIf(!hasPostgres)("the alarms of a node", () => {
+  test("are found behind many of other nodes' slots", async () => {
+    const schema = borrowedSchema();
+    const node = await joined({ schema });
+    const ids = Array.from({ length: 400 }, (_, index) => `object-${index}`);
+    const mine = slotOf(address("mine"));
+    const others = ids.filter((id) => slotOf(address(id)) !== mine);
+    await node.commit(
+      ...others.map((id, index) => write(id, { alarms: [set("due", index), set("later", 1_000 + index)] })),
+      write("mine", { alarms: [set("due", 500), set("later", 9_000)] }),
+    );
+    await node.acquire(mine);
+    const { store } = node.objects;
+    expect(await store.nextDueAfter(["counter"], 999)).toBe(9_000);
+    const due = await store.dueAlarms({ type: "counter", tenant: null, dueBy: 999, limit: 9 });
+    expect(due.map(({ address: { id }, name }) => `${id} ${name}`)).toEqual(["mine due"]);
+    expect(await store.dueTenants("counter", 499)).toEqual([]);
+    expect(await store.dueTenants("counter", 500)).toEqual([""]);
+  });
+
+  test("come longest due first, also where one slot has nearly all of them", async () => {
+    const schema = borrowedSchema();
+    const node = await joined({ schema });
+    await node.acquire(...Array.from({ length: 1_024 }, (_, slot) => slot));
+    const alarms = Array.from({ length: 300 }, (_, index) => set(`n${index}`, 10 + index));
+    await node.commit(
+      write("one", { alarms }),
+      ...Array.from({ length: 20 }, (_, index) => write(`other-${index}`, { alarms: [set("n", 200 + index)] })),
+    );
+    const query = { type: "counter", tenant: null, dueBy: 1_000 };
+    for (const limit of [1, 100, 250, 400]) {
+      const due = (await node.objects.store.dueAlarms({ ...query, limit })).map(({ dueAt }) => dueAt);
+      const all = [...alarms.map((_, index) => 10 + index), ...Array.from({ length: 20 }, (_, index) => 200 + index)];
+      expect(due).toEqual(all.toSorted((a, b) => a - b).slice(0, limit));
+    }
+  });
+});
+
 describe.skipIf(!hasPostgres)("a database that lost its tail", () => {
   test("shows it in the next beat", async () => {
     const schema = borrowedSchema();
