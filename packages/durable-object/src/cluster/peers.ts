@@ -26,7 +26,7 @@ const quickMoves = 3;
 /** What a node answers that does not know whether it still owns the object, or has just lost it. */
 const lostOwnership: ReadonlySet<ErrorCode> = new Set(["LEASE_LAPSED", "STORE_TAKEN_OVER", "RUNTIME_STOPPED"]);
 /** For how long answers of a node that is gone are waited for. */
-const lastAnswersMs = 1_000;
+const lastAnswersMs = 250;
 const shortestWaitMs = 10;
 const longestWaitMs = 500;
 
