@@ -16,7 +16,7 @@ export function thisProcess(): ProcessIdentity {
   } catch {
     // Not Linux.
   }
-  return { host: hostname(), boot, pid: process.pid };
+  return { host: hostname(), boot, pid: process.pid, started: boot === null ? null : startOf("self") };
 }
 
 /** Whether a process is known to have ended: it ran on this machine, and its pid is nobody's. */
@@ -24,8 +24,22 @@ export function isGone(other: ProcessIdentity, me: ProcessIdentity): boolean {
   if (me.boot === null || other.boot !== me.boot || other.pid === me.pid) return false;
   try {
     process.kill(other.pid, 0);
-    return false;
   } catch (error) {
     return (error as { readonly code?: unknown }).code === "ESRCH";
+  }
+  // Its pid may be another one's by now.
+  const started = other.started ?? null;
+  const now = startOf(other.pid);
+  return started !== null && now !== null && started !== now;
+}
+
+/** When a process started, in ticks since the boot: the 22nd field of its `stat`. Null if that cannot be read. */
+function startOf(pid: number | "self"): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The second field is a name in brackets, which may contain anything.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    return null;
   }
 }
