@@ -24,7 +24,10 @@ const { values } = parseArgs({
 });
 const timeoutMs = 1_800_000;
 const suites = ["test/conformance/object-store", "test/scenario", "test/property"];
-const clusterSuites = ["test/unit", "test/cluster/three-nodes"];
+const clusterSuites = [
+  ...["placement", "slot-map", "sightings", "wire"].map((name) => `test/unit/${name}`),
+  "test/cluster/three-nodes",
+];
 
 const packageDirectory = join(import.meta.dirname, "..", "..");
 const repository = join(packageDirectory, "..", "..");
