@@ -56,6 +56,7 @@ const folders: Readonly<Record<string, Folder>> = {
   client: door,
   testing: door,
   cli: door,
+  otel: { group: "door", folders: ["ports", "core"], packages: ["@opentelemetry/api"], node: true },
   mutate: { group: "door", folders: ["object", "core"], packages: ["immer"], node: false },
 
   runtime: engine("cluster", "alarms", "telemetry"),
@@ -71,6 +72,7 @@ const folders: Readonly<Record<string, Folder>> = {
   nats: adapter("@nats-io/transport-node", "@nats-io/nats-core"),
   peers: adapter("ws"),
   "pg-boss": adapter("pg-boss"),
+  "graphile-worker": adapter("graphile-worker"),
 
   object: { group: "word", folders: ["core", "util"], packages: ["@standard-schema/spec"], node: false },
   core: { group: "word", folders: ["util"], packages: [], node: false },

@@ -51,3 +51,16 @@ export type { AlarmsChanged, Delivery, RunningScheduler, Scheduler, SchedulerHos
 export type { Address } from "../core/address.ts";
 export type { Environment, Timer } from "../core/environment.ts";
 export type { ErrorCode } from "../core/errors.ts";
+
+// Looking at a store from outside
+export type {
+  InspectableStore,
+  InspectedAlarmsQuery,
+  InspectedObject,
+  InspectedObjectsQuery,
+  MigrationStatus,
+  StoreFinding,
+  StoreInspector,
+  StoreOwner,
+  TypeCount,
+} from "./store-inspector.ts";

@@ -1,0 +1,29 @@
+/** Why a command could not do what it was asked to: told to the user as it is, without a stack. */
+
+import { DurableObjectError } from "../core/errors.ts";
+import { StoreFailure } from "../ports/object-store.ts";
+import { exitCodes, type ExitCode } from "./exit-code.ts";
+
+/** A failure of a command that the user can do something about. */
+export class CommandFailure extends Error {
+  readonly exitCode: ExitCode;
+  /** A stable name, for `--json`. */
+  readonly code: string;
+
+  constructor(exitCode: ExitCode, code: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "CommandFailure";
+    this.exitCode = exitCode;
+    this.code = code;
+  }
+}
+
+/** What any error means for whoever runs the command; null if it is a fault of the library, to be shown whole. */
+export function commandFailure(error: unknown): CommandFailure | null {
+  if (error instanceof CommandFailure) return error;
+  if (error instanceof StoreFailure || error instanceof DurableObjectError) {
+    const isStore = error.code.startsWith("STORE_");
+    return new CommandFailure(isStore ? exitCodes.unavailable : exitCodes.found, error.code, error.message, error);
+  }
+  return null;
+}
