@@ -6,6 +6,7 @@
  * `--store` (a path or a PostgreSQL URL) or `DATABASE_URL` stand in where there is no such file.
  */
 
+import type { Command } from "commander";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -23,6 +24,14 @@ export interface WhichStore {
   readonly store?: string;
   /** Of PostgreSQL: where the tables are. */
   readonly schema?: string;
+}
+
+/** Adds the options that say which store. */
+export function withStoreOptions(command: Command): Command {
+  return command
+    .option("--config <file>", "the configuration file (default: durable-object.config.ts)")
+    .option("--store <place>", "the store: a SQLite file or a PostgreSQL URL")
+    .option("--schema <name>", "the schema of the tables, with a PostgreSQL URL");
 }
 
 const names = ["ts", "mts", "js", "mjs"].map((extension) => `durable-object.config.${extension}`);

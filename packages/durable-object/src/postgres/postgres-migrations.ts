@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { StoreFailure } from "../ports/object-store.ts";
+import type { MigrationStatus } from "../ports/store-inspector.ts";
 import type { Run } from "./postgres-pool.ts";
 import { quoted } from "./postgres-options.ts";
 
@@ -173,8 +174,22 @@ export async function applyMigrations(run: Run, schema: string, version: number)
   await run(migrationsText(schema, version));
 }
 
-/** All migrations after a version, as one text that can be run as it is. */
-function migrationsText(schema: string, after: number): string {
+/** All migrations, with when each was applied. */
+export async function appliedMigrations(run: Run, schema: string): Promise<readonly MigrationStatus[]> {
+  const table = `${quoted(schema)}.durable_object_migrations`;
+  const [found] = await run("SELECT to_regclass($1) IS NOT NULL", [table]);
+  const rows =
+    found?.[0] === "t" ? await run(`SELECT version, floor(extract(epoch FROM applied_at) * 1000) FROM ${table}`) : [];
+  const appliedAt = new Map(rows.map(([version, at]) => [Number(version), Number(at)]));
+  return migrations.map(({ version, name }) => ({ version, name, appliedAt: appliedAt.get(version) ?? null }));
+}
+
+/**
+ * The migrations after a version, as one text that can be run as it is.
+ *
+ * @param to - the last one
+ */
+export function migrationsText(schema: string, after: number, to = newestVersion): string {
   const create = `
 CREATE TABLE IF NOT EXISTS @schema.durable_object_migrations (
   version integer PRIMARY KEY,
@@ -184,7 +199,7 @@ CREATE TABLE IF NOT EXISTS @schema.durable_object_migrations (
 );
 `;
   const steps = migrations
-    .slice(after)
+    .slice(after, to)
     .map(
       (migration) =>
         `${migration.sql}INSERT INTO @schema.durable_object_migrations (version, name, checksum) ` +

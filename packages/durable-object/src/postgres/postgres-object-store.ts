@@ -26,14 +26,17 @@ import type {
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import type { JoinedStore, Joining, OwnershipStore } from "../ports/ownership-store.ts";
+import type { InspectableStore, StoreInspector } from "../ports/store-inspector.ts";
 import { arrayOf } from "./postgres-columns.ts";
 import { Commits } from "./postgres-commit.ts";
 import { PostgresConnections } from "./postgres-connections.ts";
 import type { Row, Statement, Value } from "./postgres-pool.ts";
 import { storeFailure } from "./postgres-failure.ts";
 import { AllDueAlarms, OwnDueAlarms, type DueAlarms } from "./postgres-due-alarms.ts";
+import { PostgresInspector } from "./postgres-inspector.ts";
 import { PostgresLane } from "./postgres-lane.ts";
 import { PostgresLease } from "./postgres-lease.ts";
+import { migrateTables } from "./postgres-migrate.ts";
 import { PostgresNode } from "./postgres-node.ts";
 import { describe, type ResolvedPostgresOptions } from "./postgres-options.ts";
 import { enter, leave, ownerJoining, thisOwner, type PostgresOwner } from "./postgres-owner.ts";
@@ -51,12 +54,24 @@ const closeTimeoutMs = 5_000;
 const soleWriters = 2;
 const nodeWriters = 3;
 
-export class PostgresObjectStore implements ObjectStore, OwnershipStore {
+export class PostgresObjectStore implements ObjectStore, OwnershipStore, InspectableStore {
   readonly name = "postgres";
   readonly #options: ResolvedPostgresOptions;
 
   constructor(options: ResolvedPostgresOptions) {
     this.#options = options;
+  }
+
+  /** @throws {@link StoreFailure} */
+  async inspect(): Promise<StoreInspector> {
+    const where = describe(this.#options);
+    return await PostgresInspector.open(this.#options, async () => {
+      try {
+        return await migrateTables(this.#options);
+      } catch (error) {
+        throw storeFailure(error, "open", where);
+      }
+    });
   }
 
   /** @throws {@link StoreFailure} */

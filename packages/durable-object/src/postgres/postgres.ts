@@ -8,14 +8,12 @@
 import { DurableObjectError } from "../core/errors.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { OwnershipStore } from "../ports/ownership-store.ts";
+import type { InspectableStore } from "../ports/store-inspector.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
-import { PostgresConnections } from "./postgres-connections.ts";
 import { storeFailure } from "./postgres-failure.ts";
-import { applyMigrations, checkVersion, newestVersion } from "./postgres-migrations.ts";
+import { migrateTables } from "./postgres-migrate.ts";
 import { PostgresObjectStore } from "./postgres-object-store.ts";
 import { describe, resolveOptions, type PostgresOptions } from "./postgres-options.ts";
-import { lockSchema } from "./postgres-ownership.ts";
-import { checkServer } from "./postgres-server.ts";
 
 /**
  * A store in a PostgreSQL database. Needs the package `pg`, PostgreSQL 12 or newer, and a database in UTF8.
@@ -29,7 +27,10 @@ import { checkServer } from "./postgres-server.ts";
  * const runtime = await createRuntime({ objects: [Counter], store: postgres("postgres://app@localhost/app") });
  * ```
  */
-export function postgres(database: string | PostgresPool, options: PostgresOptions = {}): ObjectStore & OwnershipStore {
+export function postgres(
+  database: string | PostgresPool,
+  options: PostgresOptions = {},
+): ObjectStore & OwnershipStore & InspectableStore {
   return new PostgresObjectStore(resolveOptions(database, options));
 }
 
@@ -46,20 +47,10 @@ export async function migrate(
   { schema }: Pick<PostgresOptions, "schema"> = {},
 ): Promise<{ readonly from: number; readonly to: number }> {
   const options = resolveOptions(database, { schema });
-  const where = describe(options);
-  const connections = await PostgresConnections.create(options);
   try {
-    return await connections.transaction(async (run) => {
-      await checkServer(run, where);
-      await lockSchema(run, options.schema);
-      const from = await checkVersion(run, options.schema, where);
-      await applyMigrations(run, options.schema, from);
-      return { from, to: newestVersion };
-    });
+    return await migrateTables(options);
   } catch (error) {
-    const { code, message, cause } = storeFailure(error, "open", where);
+    const { code, message, cause } = storeFailure(error, "open", describe(options));
     throw new DurableObjectError(code, message, { cause });
-  } finally {
-    await connections.close();
   }
 }

@@ -7,6 +7,8 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { StoreFailure } from "../ports/object-store.ts";
+import type { MigrationStatus } from "../ports/store-inspector.ts";
+import { openDatabase } from "./sqlite-database.ts";
 
 interface Migration {
   readonly version: number;
@@ -101,7 +103,8 @@ ALTER TABLE durable_object_owner ADD COLUMN closed INTEGER NOT NULL DEFAULT 1;
   },
 ];
 
-const newestVersion = migrations.length;
+/** The version of the tables that this code works with. */
+export const newestVersion = migrations.length;
 
 const createMigrationsTable = `
 CREATE TABLE IF NOT EXISTS durable_object_migrations (
@@ -161,6 +164,43 @@ export function migrate(database: DatabaseSync, version: number, now: number): v
       .run(migration.version, migration.name, now, checksumOf(migration));
     database.exec("COMMIT");
   }
+}
+
+/** The version of the tables in a file, which is there. */
+export function versionOf(path: string): number {
+  const database = openDatabase(path, { readOnly: true });
+  try {
+    return checkVersion(database, path);
+  } finally {
+    database.close();
+  }
+}
+
+/** All migrations, with when each was applied; null for a file that is not there. */
+export function appliedMigrations(database: DatabaseSync | null): readonly MigrationStatus[] {
+  const table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'durable_object_migrations'";
+  const rows =
+    database?.prepare(table).get() === undefined
+      ? []
+      : (database?.prepare("SELECT version, applied_at FROM durable_object_migrations").all() ?? []);
+  const appliedAt = new Map(rows.map((row) => [row["version"], Number(row["applied_at"])]));
+  return migrations.map(({ version, name }) => ({ version, name, appliedAt: appliedAt.get(version) ?? null }));
+}
+
+/**
+ * The migrations after a version, as one text that can be run as it is.
+ *
+ * @param to - the last one; null for the newest
+ */
+export function migrationsText(from: number, to: number | null): string {
+  const steps = migrations
+    .slice(from, to ?? newestVersion)
+    .map(
+      (migration) =>
+        `${migration.sql.trim()}\n\nINSERT INTO durable_object_migrations (version, name, applied_at, checksum)\n` +
+        `VALUES (${migration.version}, '${migration.name}', unixepoch() * 1000, '${checksumOf(migration)}');\n`,
+    );
+  return ["BEGIN IMMEDIATE;\n", `${createMigrationsTable.trim()};\n`, ...steps, "COMMIT;\n"].join("\n");
 }
 
 function checksumOf({ sql }: Migration): string {

@@ -5,6 +5,8 @@
  * new epoch. Closing is the same backwards. In between the calls go straight through.
  */
 
+import { randomUUID } from "node:crypto";
+import { realpath } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Address } from "../core/address.ts";
 import type {
@@ -23,16 +25,19 @@ import type {
   StoreOpening,
 } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import type { InspectableStore, StoreInspector } from "../ports/store-inspector.ts";
 import type { SqliteConnectionSettings, Sweep } from "./sqlite-connection.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 import { assertSameFile, findFile } from "./sqlite-file.ts";
+import { SqliteInspector } from "./sqlite-inspector.ts";
+import { newestVersion, versionOf } from "./sqlite-migrations.ts";
 import type { ResolvedSqliteOptions } from "./sqlite-options.ts";
 import { pollIntervalMs, SqliteOwnerLock } from "./sqlite-owner-lock.ts";
 import { thisOwner } from "./sqlite-owner.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
 
-export class SqliteObjectStore implements ObjectStore {
+export class SqliteObjectStore implements ObjectStore, InspectableStore {
   readonly name = "sqlite";
   readonly #options: ResolvedSqliteOptions;
 
@@ -53,6 +58,29 @@ export class SqliteObjectStore implements ObjectStore {
     } catch (error) {
       lock.release();
       throw error;
+    }
+  }
+
+  /** @throws {@link StoreFailure} */
+  async inspect(): Promise<StoreInspector> {
+    // A file that is not there yet is looked at under the name it would get.
+    const path = await realpath(this.#options.path).catch(() => this.#options.path);
+    return await new SqliteInspector(path, () => this.#migrate()).probe();
+  }
+
+  /** Opening brings the tables up to date; so this opens the file, and closes it. */
+  async #migrate(): Promise<{ readonly from: number; readonly to: number }> {
+    const { path, synchronous, lockTimeoutMs, allowNetworkFileSystem } = this.#options;
+    const deadline = performance.now() + lockTimeoutMs;
+    const owner = thisOwner({ node: `migrate-${randomUUID()}`, environment: { now: Date.now } });
+    const file = await findFile(path, allowNetworkFileSystem);
+    const lock = await SqliteOwnerLock.take(file, owner, deadline);
+    try {
+      const from = versionOf(file.path);
+      SqliteConnection.open({ path: file.path, synchronous, owner }).close(true);
+      return { from, to: newestVersion };
+    } finally {
+      lock.release();
     }
   }
 

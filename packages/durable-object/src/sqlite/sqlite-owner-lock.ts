@@ -12,6 +12,7 @@
  * This waits with real timers, not the engine's: what it waits for is another process.
  */
 
+import { existsSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StoreFailure } from "../ports/object-store.ts";
@@ -67,6 +68,28 @@ export class SqliteOwnerLock {
   release(): void {
     registry().delete(this.#identity);
     this.#database.close();
+  }
+}
+
+/**
+ * Whether somebody holds the lock of a file. Asking takes no more than a moment's right to read, so whoever opens the
+ * file meanwhile waits one interval at most.
+ *
+ * @param path - of the file, without symbolic links
+ */
+export function isOwnerAlive(path: string): boolean {
+  if (!existsSync(`${path}-owner`)) return false;
+  let database: DatabaseSync | null = null;
+  try {
+    database = openDatabase(`${path}-owner`, { readOnly: true });
+    database.exec("PRAGMA busy_timeout = 0");
+    // The owner's lock is exclusive: nobody can read beside it.
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return false;
+  } catch (error) {
+    return isBusy(error);
+  } finally {
+    database?.close();
   }
 }
 

@@ -7,6 +7,7 @@
 import { hostname } from "node:os";
 import { basename } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import type { Environment } from "../core/environment.ts";
 import type { StoreOpening } from "../ports/object-store.ts";
 import { openDatabase } from "./sqlite-database.ts";
 
@@ -23,7 +24,12 @@ export interface SqliteOwner {
 }
 
 /** This process, as the owner of whatever it opens. */
-export function thisOwner({ node, environment }: StoreOpening): SqliteOwner {
+export function thisOwner({
+  node,
+  environment,
+}: Pick<StoreOpening, "node"> & {
+  readonly environment: Pick<Environment, "now">;
+}): SqliteOwner {
   // Not the arguments: there may be secrets among them.
   const command = [process.execPath, process.argv[1] ?? ""]
     .map((path) => basename(path))
@@ -65,13 +71,13 @@ export function beginEpoch(database: DatabaseSync, owner: SqliteOwner): number {
   return epoch;
 }
 
-/** The owner that a file names, or null if it cannot be read. */
-export function readOwner(path: string): SqliteOwner | null {
+/** The owner that a file names, and whether it closed the file in order; null if it cannot be read. */
+export function readOwner(path: string): (SqliteOwner & { readonly closed: boolean }) | null {
   try {
     const database = openDatabase(path, { readOnly: true });
     try {
-      const row = database.prepare("SELECT node, pid, host, command, since FROM durable_object_owner").get();
-      return (row as SqliteOwner | undefined) ?? null;
+      const row = database.prepare("SELECT node, pid, host, command, since, closed FROM durable_object_owner").get();
+      return row === undefined ? null : { ...(row as unknown as SqliteOwner), closed: row["closed"] === 1 };
     } finally {
       database.close();
     }

@@ -7,6 +7,7 @@
  */
 
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { InspectableStore } from "../ports/store-inspector.ts";
 import { SqliteObjectStore } from "./sqlite-object-store.ts";
 import type { SqliteOptions } from "./sqlite-options.ts";
 import { resolveOptions } from "./sqlite-options.ts";
@@ -23,6 +24,6 @@ import { resolveOptions } from "./sqlite-options.ts";
  * const runtime = await createRuntime({ objects: [Counter], store: sqlite("app.db") });
  * ```
  */
-export function sqlite(path: string, options: SqliteOptions = {}): ObjectStore {
+export function sqlite(path: string, options: SqliteOptions = {}): ObjectStore & InspectableStore {
   return new SqliteObjectStore(resolveOptions(path, options));
 }
