@@ -4,6 +4,13 @@
  */
 
 import { Command, CommanderError } from "commander";
+import { addAlarms } from "./alarms-command.ts";
+import { addCall } from "./call-command.ts";
+import { addCheck } from "./check-command.ts";
+import { addDelete } from "./delete-command.ts";
+import { addGet } from "./get-command.ts";
+import { addLs } from "./ls-command.ts";
+import { addRedrive } from "./redrive-command.ts";
 import { exitCodes, type ExitCode } from "./exit-code.ts";
 import { commandFailure } from "./failure.ts";
 import { Shell, type Surroundings } from "./shell.ts";
@@ -12,7 +19,7 @@ import { Shell, type Surroundings } from "./shell.ts";
 export type AddCommand = (program: Command, shell: Shell) => void;
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [];
+const commands: readonly AddCommand[] = [addLs, addGet, addCall, addAlarms, addRedrive, addDelete, addCheck];
 
 /**
  * Runs the command line.
