@@ -9,7 +9,9 @@ import { addCall } from "./call-command.ts";
 import { addCheck } from "./check-command.ts";
 import { addDelete } from "./delete-command.ts";
 import { addGet } from "./get-command.ts";
+import { addInit } from "./init-command.ts";
 import { addLs } from "./ls-command.ts";
+import { addNew } from "./new-command.ts";
 import { addRedrive } from "./redrive-command.ts";
 import { exitCodes, type ExitCode } from "./exit-code.ts";
 import { commandFailure } from "./failure.ts";
@@ -19,7 +21,17 @@ import { Shell, type Surroundings } from "./shell.ts";
 export type AddCommand = (program: Command, shell: Shell) => void;
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [addLs, addGet, addCall, addAlarms, addRedrive, addDelete, addCheck];
+const commands: readonly AddCommand[] = [
+  addInit,
+  addNew,
+  addLs,
+  addGet,
+  addCall,
+  addAlarms,
+  addRedrive,
+  addDelete,
+  addCheck,
+];
 
 /**
  * Runs the command line.
