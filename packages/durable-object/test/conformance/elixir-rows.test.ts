@@ -18,11 +18,13 @@ const areas: Readonly<Record<string, number>> = {
   DSL: 13,
   KEYS: 9,
   ID: 5,
+  TEL: 7,
   TEST: 12,
   "W-ST": 13,
   "W-CA": 7,
   "W-LI": 3,
   "W-AL": 11,
+  "W-TE": 1,
   "W-TS": 1,
 };
 
