@@ -13,7 +13,14 @@ import { errorTableProblems } from "./check/error-table.ts";
 import { readPage, type Page } from "./check/page.ts";
 import { report, type Problem } from "./check/problem.ts";
 
-const places = ["*.md", "docs/**/*.md", "packages/*/*.md", "examples/**/*.md"];
+const places = [
+  "*.md",
+  "docs/**/*.md",
+  "packages/*/*.md",
+  "packages/*/llms.txt",
+  "packages/*/skills/**/*.md",
+  "examples/**/*.md",
+];
 const required = ["README.md", "docs/errors.md"];
 
 /** Words that the pages do not use, and what to write instead. */
