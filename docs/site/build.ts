@@ -19,6 +19,7 @@ import {
 } from "typedoc";
 import { readIndex } from "../../scripts/check/doc-index.ts";
 import { brokenLinks } from "./broken-links.ts";
+import { framePages } from "./page-frame.ts";
 
 const root = join(import.meta.dirname, "../..");
 const library = join(root, "packages/durable-object");
@@ -27,6 +28,9 @@ const entries = readIndex(root);
 const sections = [...new Set(entries.map(({ section }) => section))];
 /** How many pages have been read; they come in the order of the list. */
 let documents = 0;
+
+/** The name of the group of the public subpaths. */
+const modules = "Modules";
 
 const options: TypeDocOptions = {
   name: "durable-object",
@@ -43,7 +47,7 @@ const options: TypeDocOptions = {
   excludePrivate: true,
   excludeProtected: true,
   sort: ["alphabetical-ignoring-documents"],
-  groupOrder: [...sections, "Modules", "*"],
+  groupOrder: [...sections.slice(0, 2), modules, ...sections.slice(2), "*"],
   navigation: { includeGroups: true, includeCategories: false, compactFolders: false, excludeReferences: true },
   sortEntryPoints: false,
   hideGenerator: true,
@@ -82,6 +86,7 @@ app.converter.addUnknownSymbolResolver(({ symbolReference }, from) => {
   const target = modules.flatMap((module) => module.children ?? []).find((child) => child.name === name);
   return target === undefined ? undefined : { target };
 });
+framePages(app, ["Guide", "Reference", modules]);
 const project = await app.convert();
 if (project === undefined) fail("The library does not compile.");
 app.validate(project);
