@@ -28,7 +28,13 @@ import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { isGone, thisProcess } from "./system-process.ts";
-import { activateOperation, alarmOperations, deactivateOperation, deleteOperation, wakeOperation } from "./system-operations.ts";
+import {
+  activateOperation,
+  alarmOperations,
+  deactivateOperation,
+  deleteOperation,
+  wakeOperation,
+} from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
