@@ -56,15 +56,15 @@ function settingsOf({ database }: ResolvedPostgresOptions): Readonly<Record<stri
 
 async function findPooling(first: Connection, second: Connection): Promise<Pooling> {
   const before = await servedBy(first);
+  // The second may meet the process that knows the statement already, and after that the first one that does not.
+  let prepares = (await preparesByName(first)) && (await preparesByName(second));
   await second.query({ text: "BEGIN" });
-  // While the other one is in a transaction, its process is not to be had.
+  // While it is in a transaction, its process is not to be had.
   const other = await servedBy(second);
   const after = await servedBy(first);
-  const shared = before === other || before !== after;
-  // Now two processes serve: each of these is met at last by one that does not know the statement.
-  const prepares = await preparesByName([first, second]);
-  await second.query({ text: "ROLLBACK" }).catch(() => {});
-  if (shared) return { mode: "transaction", prepares };
+  prepares &&= await preparesByName(first);
+  await second.query({ text: "ROLLBACK" });
+  if (before === other || before !== after) return { mode: "transaction", prepares };
   const told = first.processID;
   return { mode: told === before || typeof told !== "number" ? "none" : "session", prepares };
 }
@@ -74,11 +74,9 @@ async function servedBy(connection: Connection): Promise<number> {
   return Number((rows[0] as { readonly pid: unknown }).pid);
 }
 
-async function preparesByName(connections: readonly Connection[]): Promise<boolean> {
+async function preparesByName(connection: Connection): Promise<boolean> {
   try {
-    for (const connection of [...connections, ...connections]) {
-      await connection.query({ name: "durable_object_doctor", text: "SELECT 1" });
-    }
+    await connection.query({ name: "durable_object_doctor", text: "SELECT 1" });
     return true;
   } catch (error) {
     if (isStatementUnknown(error)) return false;

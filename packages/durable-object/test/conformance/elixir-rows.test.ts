@@ -24,6 +24,8 @@ const areas: Readonly<Record<string, number>> = {
   "W-LI": 3,
   "W-AL": 11,
   "W-TS": 1,
+  MIG: 8,
+  "W-MI": 1,
 };
 
 function rowsOf(area: string, count: number): string[] {
