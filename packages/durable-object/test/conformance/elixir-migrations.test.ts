@@ -168,17 +168,14 @@ test("GEN-6 what is at the newest version is left as it is", async () => {
   expect(added()).toEqual([]);
 });
 
-const unsaid = [
-  "-- durable-object migration\n",
-  "CREATE TABLE x();\nINSERT INTO durable_object_migrations VALUES (1);\n",
-];
-
-test.each(unsaid)("GEN-7 one without its versions is named, and nothing is written: %j", async (text) => {
-  const { cwd, generate, added } = project({ "2_x.sql": "-- durable-object migration 0 -> 1\n", "3_y.sql": text });
-  const { code, stderr } = await generate();
-  expect(code).toBe(1);
-  expect(stderr).toContain(join(cwd, "migrations", "3_y.sql"));
-  expect(added()).toEqual([]);
+test("GEN-7 one without its versions is named, and nothing is written", async () => {
+  for (const text of ["-- durable-object migration\n", "INSERT INTO durable_object_migrations VALUES (1);\n"]) {
+    const { cwd, generate, added } = project({ "2_x.sql": "-- durable-object migration 0 -> 1\n", "3_y.sql": text });
+    const { code, stderr } = await generate();
+    expect(code).toBe(1);
+    expect(stderr).toContain(join(cwd, "migrations", "3_y.sql"));
+    expect(added()).toEqual([]);
+  }
 });
 
 // There another generator writes the first one, and this one reports an issue.
