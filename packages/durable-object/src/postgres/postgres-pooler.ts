@@ -50,8 +50,9 @@ export async function poolerFinding(options: ResolvedPostgresOptions): Promise<S
 function settingsOf({ database }: ResolvedPostgresOptions): Readonly<Record<string, unknown>> | null {
   const limits = { connectionTimeoutMillis: 5_000, query_timeout: 5_000 };
   if (typeof database === "string") return { connectionString: database, ...limits };
-  const { options } = database as { readonly options?: object };
-  return options === undefined ? null : { ...options, ...limits };
+  const { options } = database as { readonly options?: { readonly password?: unknown } };
+  // A pool hides its password from whoever copies its options.
+  return options === undefined ? null : { ...options, password: options.password, ...limits };
 }
 
 async function findPooling(first: Connection, second: Connection): Promise<Pooling> {
