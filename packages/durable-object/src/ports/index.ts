@@ -64,3 +64,6 @@ export type {
   StoreOwner,
   TypeCount,
 } from "./store-inspector.ts";
+
+// Who follows calls
+export type { CallBegun, Instrumentation, ObservedCall, ObservedTurn, TurnBegun } from "./instrumentation.ts";

@@ -90,6 +90,7 @@ export class Incarnation implements LiveObjects {
       store,
       mailboxLimit: options.mailboxLimit,
       freezeState: options.freezeState,
+      instrumentation: options.instrumentation,
       alarmRetry: options.alarmRetry,
       slotOf: (address) => ownership.slotOf(address),
       isLeaving: (slot) => isStopping() || ownership.isLeaving(slot),

@@ -8,9 +8,11 @@ import type { Environment } from "../core/environment.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { AlarmRetry } from "../object/effect.ts";
+import type { Instrumentation } from "../ports/instrumentation.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { OwnershipStore } from "../ports/ownership-store.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
+import { guardInstrumentation } from "../telemetry/guarded-instrumentation.ts";
 import { systemEnvironment } from "./system-environment.ts";
 
 /** What `createRuntime` takes. */
@@ -44,6 +46,8 @@ export interface RuntimeOptions {
   readonly scheduler?: Scheduler | undefined;
   /** How failing alarms are retried, where they do not say: 12 attempts, after 2 s, 4 s, … at most 1 h. */
   readonly alarmRetry?: AlarmRetry | undefined;
+  /** Follows calls through this process and to others: `openTelemetry()`. Default: nobody does, and nothing is paid. */
+  readonly instrumentation?: Instrumentation | undefined;
   /** Time and chance. Default: the system's. */
   readonly environment?: Environment | undefined;
 }
@@ -64,6 +68,7 @@ export interface ResolvedOptions {
   readonly freezeState: boolean;
   readonly scheduler: Scheduler;
   readonly alarmRetry: RetryPolicy;
+  readonly instrumentation: Instrumentation | null;
   readonly environment: Environment;
 }
 
@@ -82,6 +87,7 @@ const optionNames: ReadonlySet<string> = new Set<keyof RuntimeOptions>([
   "freezeState",
   "scheduler",
   "alarmRetry",
+  "instrumentation",
   "environment",
 ]);
 
@@ -110,6 +116,12 @@ function retryPolicy(retry: AlarmRetry | undefined): RetryPolicy {
   } catch (error) {
     throw error instanceof WrongRule ? invalid(`alarmRetry: ${error.problem}.`) : error;
   }
+}
+
+function instrumentationOf(given: Instrumentation | undefined): Instrumentation | null {
+  if (given === undefined) return null;
+  if (typeof given?.turn !== "function") throw invalid("instrumentation must be made by openTelemetry().");
+  return guardInstrumentation(given);
 }
 
 function clusterOf(store: ObjectStore, given: Cluster | undefined): Cluster | null {
@@ -158,6 +170,7 @@ export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
     freezeState: options.freezeState ?? process.env["NODE_ENV"] !== "production",
     scheduler: options.scheduler ?? polling(),
     alarmRetry: retryPolicy(options.alarmRetry),
+    instrumentation: instrumentationOf(options.instrumentation),
     environment: options.environment ?? systemEnvironment,
   });
 }

@@ -82,14 +82,23 @@ export class Runtime implements AsyncDisposable {
   readonly cluster: RuntimeCluster;
   #phase: "running" | "lost" | "stopping" | "stopped" = "running";
   #stopped: Promise<void> | null = null;
+  /** Whoever follows calls is told that there will be none. */
+  #detach = (): void => {};
 
   /** Use `createRuntime`. */
   constructor(options: ResolvedOptions, ownership: Ownership) {
     this.#options = options;
     this.#ownership = ownership;
-    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes } = options;
+    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, instrumentation } = options;
     this.#types = new DefinitionTable(options.objects);
-    this.#router = new Router({ environment, ownership, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.#router = new Router({
+      environment,
+      ownership,
+      callTimeoutMs,
+      maxPendingCalls,
+      maxArgumentBytes,
+      instrumentation,
+    });
     this.cluster = { status: () => ownership.status() };
     this.alarms = {
       dead: async (definition, { tenant = "", limit = 100, after } = {}) => {
@@ -104,7 +113,8 @@ export class Runtime implements AsyncDisposable {
 
   /** Takes the right to write. */
   async start(): Promise<void> {
-    const { environment } = this.#options;
+    const { environment, instrumentation } = this.#options;
+    if (instrumentation !== null) this.#detach = instrumentation.attach();
     await this.#ownership.start({
       environment,
       types: [...this.#types].map(({ name }) => name),
@@ -365,6 +375,7 @@ export class Runtime implements AsyncDisposable {
     this.#router.close(stopped, false);
     await this.#incarnation?.close();
     this.#phase = "stopped";
+    this.#detach();
     await this.#ownership.close();
   }
 
