@@ -1,6 +1,6 @@
 /** `migrations`: what was applied; and the SQL, for those who apply it with a tool of their own. */
 
-import { Command, Option } from "commander";
+import { Option, type Command } from "commander";
 import { resolve } from "node:path";
 import type { InspectableStore, MigrationStatus } from "../ports/store-inspector.ts";
 import { findInspectable, withStoreOptions, type WhichStore } from "./configuration.ts";

@@ -130,7 +130,7 @@ async function permissionsFinding(run: Run, { schema }: ResolvedPostgresOptions)
      GROUP BY c.relname ORDER BY c.relname`,
     [name],
   );
-  const [short] = tables.filter(([, lacking]) => lacking !== null);
+  const short = tables.find(([, lacking]) => lacking !== null);
   if (short !== undefined) return missing(`${short[1]} on the table ${short[0]}`);
   if (tables.length === 0 && mayCreate !== "t") return missing(`CREATE on the schema ${name}, to make the tables`);
   const also = mayCreate === "t" ? " and change" : ", and not change";

@@ -216,9 +216,9 @@ describe.each([onSqlite, ...(hasPostgres ? [onPostgres, onPooler] : [])])(
       expect(await inspector.owners()).toMatchObject([{ ...owner, alive: true }]);
       await child.crash();
       expect(await inspector.owners()).toMatchObject([{ ...owner, alive: false }]);
-      const own = await place.store.open({ environment: systemEnvironment, node: "after it" });
+      const successor = await place.store.open({ environment: systemEnvironment, node: "after it" });
       expect(await inspector.owners()).toMatchObject([{ pid: process.pid, node: "after it", alive: true }]);
-      await own.close();
+      await successor.close();
       expect(await inspector.owners()).toEqual([]);
     });
 
