@@ -79,14 +79,19 @@ export async function loadApplication(shell: Shell, which: WhichStore): Promise<
         `Run \`npx durable-object init\`, or name the file with --config.`,
     );
   }
-  return which.store === undefined ? found : { ...found, store: await storeAt(shell, which.store, which.schema) };
+  return which.store === undefined && which.schema === undefined
+    ? found
+    : { ...found, store: await findStore(shell, which) };
 }
 
 /** The store, with or without an application. */
 export async function findStore(shell: Shell, which: WhichStore): Promise<ObjectStore> {
   if (which.store !== undefined) return await storeAt(shell, which.store, which.schema);
   const found = await findConfiguration(shell, which);
-  if (found !== null) return found.store;
+  if (found !== null) {
+    refuseSchema(which.schema);
+    return found.store;
+  }
   const url = shell.surroundings.env["DATABASE_URL"];
   if (url !== undefined && url !== "") return await storeAt(shell, url, which.schema);
   throw new CommandFailure(
@@ -114,11 +119,19 @@ export async function openInspector(shell: Shell, which: WhichStore): Promise<St
   return await (await findInspectable(shell, which)).inspect();
 }
 
+/** Whoever names a schema should not be shown another one. */
+function refuseSchema(schema: string | undefined): void {
+  if (schema === undefined) return;
+  const message = "--schema goes with the URL of a PostgreSQL database: --store postgres://…, or DATABASE_URL.";
+  throw new CommandFailure(exitCodes.usage, "INVALID_OPTION", message);
+}
+
 async function storeAt({ surroundings }: Shell, place: string, schema: string | undefined): Promise<ObjectStore> {
   if (/^postgres(?:ql)?:\/\//.test(place)) {
     const { postgres } = await import("../postgres/index.ts");
     return postgres(place, schema === undefined ? {} : { schema });
   }
+  refuseSchema(schema);
   const { sqlite } = await import("../sqlite/index.ts");
   return sqlite(resolve(surroundings.cwd, place));
 }

@@ -71,13 +71,20 @@ async function chooseStore(
   application: RuntimeOptions | null,
   findings: StoreFinding[],
 ): Promise<ObjectStore | null> {
-  if (which.store === undefined && application !== null) return application.store;
   try {
+    if (which.store === undefined && application !== null) return await findStore(shell, which);
     // A configuration that cannot be loaded was told of already.
     const hasUrl = which.store !== undefined || (shell.surroundings.env["DATABASE_URL"] ?? "") !== "";
     if (hasUrl) return await findStore(shell, withoutConfig(which, shell));
   } catch (error) {
-    findings.push(finding("store", "error", messageOf(error), "Name a SQLite file or a PostgreSQL URL with --store."));
+    findings.push(
+      finding(
+        "store",
+        "error",
+        messageOf(error),
+        "Name a SQLite file or a PostgreSQL URL with --store, and a --schema with the latter only.",
+      ),
+    );
     return null;
   }
   const advice = "Name one with --store app.db or --store postgres://…, or set DATABASE_URL.";
