@@ -30,8 +30,12 @@ interface ResolvedPolling {
   readonly pollingIntervalMs: number;
   readonly batch: number;
   readonly concurrency: number;
+  /** Whether it wakes at the nearest due time it knows of. */
+  readonly knowsTimes: boolean;
 }
 
+const defaultBatch = 1_024;
+const defaultConcurrency = 1_024;
 /** For how long nothing is finished before more is delivered beside it. */
 const stallMs = 1_000;
 /** How long an alarm rests that could not be delivered for reasons that are not its own. */
@@ -50,12 +54,22 @@ export function polling(options: PollingOptions = {}): Scheduler {
   if (pollingIntervalMs === null || pollingIntervalMs < 1) {
     throw invalid(`pollingInterval must be a duration such as "30s", not ${JSON.stringify(options.pollingInterval)}.`);
   }
-  const resolved: ResolvedPolling = {
+  const resolved = {
     pollingIntervalMs,
-    batch: count("batch", options.batch ?? 1_024),
-    concurrency: count("concurrency", options.concurrency ?? 1_024),
+    batch: count("batch", options.batch ?? defaultBatch),
+    concurrency: count("concurrency", options.concurrency ?? defaultConcurrency),
   };
-  return { name: "polling", start: (host) => new PollingScheduler(host, resolved) };
+  return { name: "polling", start: (host) => new PollingScheduler(host, { ...resolved, knowsTimes: true }) };
+}
+
+/** Looks for due alarms when it is told to, and every `intervalMs`; what is set or due when does not wake it. */
+export function startPolling(host: SchedulerHost, intervalMs: number): RunningScheduler {
+  return new PollingScheduler(host, {
+    pollingIntervalMs: intervalMs,
+    batch: defaultBatch,
+    concurrency: defaultConcurrency,
+    knowsTimes: false,
+  });
 }
 
 function count(name: string, value: number): number {
@@ -101,7 +115,7 @@ class PollingScheduler implements RunningScheduler {
     if (this.#phase === "polling") this.#changedMeanwhile.add(objectKey(address));
     // Also after it stopped: what was delivered before must not start as it was.
     this.#queue.revoke(address, all ? null : changes.map(({ name }) => name));
-    if (this.#phase === "stopped") return;
+    if (this.#phase === "stopped" || !this.#options.knowsTimes) return;
     let earliest = Infinity;
     for (const change of changes) {
       if ("dueAt" in change && !(change.change === "attempted" && change.status === "dead")) {
@@ -181,7 +195,7 @@ class PollingScheduler implements RunningScheduler {
       let full = false;
       for (const type of types) if (await this.#read(type, nowMs)) full = true;
       if (!this.#isPolling) return;
-      const next = full ? -Infinity : await store.nextDueAfter(types, nowMs);
+      const next = full ? -Infinity : this.#options.knowsTimes ? await store.nextDueAfter(types, nowMs) : null;
       if (next !== null && next < this.#lookAt) this.#lookAt = next;
       await this.#reportUnknownTypes(nowMs);
     } catch (error) {

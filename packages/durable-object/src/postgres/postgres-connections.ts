@@ -11,6 +11,7 @@
  * exception that such poolers know; where one turns out not to, they are given up.
  */
 
+import type { RunSql } from "../ports/object-store.ts";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
 import {
   textTypes,
@@ -101,13 +102,18 @@ export class PostgresConnections {
    * @throws what `work` throws, or what the server said; then nothing was done, unless it was the commit that
    *   was not answered
    */
-  async transaction<Result>(work: (run: Run) => Promise<Result>, begin = "BEGIN"): Promise<Result> {
+  async transaction<Result>(work: (run: Run, runSql: RunSql) => Promise<Result>, begin = "BEGIN"): Promise<Result> {
     return await this.#using(this.#writing, async (client) => {
       const run: Run = (statement, values, timeoutMs) => this.#send(client, statement, values, timeoutMs);
+      const runSql: RunSql = async (text, values = []) => {
+        const query = { text, values: [...values], query_timeout: this.statementTimeoutMs };
+        const results = [await client.query(query)].flat();
+        return { rows: (results.at(-1)?.rows ?? []) as Readonly<Record<string, unknown>>[] };
+      };
       await run(begin);
       let result: Result;
       try {
-        result = await work(run);
+        result = await work(run, runSql);
       } catch (error) {
         // If that fails as well, the connection is ended, and the transaction with it.
         if (leavesConnectionUsable(error)) await run("ROLLBACK").catch(ignore);

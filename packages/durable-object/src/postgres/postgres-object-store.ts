@@ -125,7 +125,8 @@ export class PostgresObjectStore implements ObjectStore, OwnershipStore, Inspect
       const { node } = owner;
       const onLost = (how: Loss): StoreFailure => standing.lose(how, `commit ${lane.answered}`);
       const lane: PostgresLane = new PostgresLane({ connections, statements, commits, node, where, onLost });
-      return { parts: { connections, statements, owner, where, standing, lane }, leaseUntilMs };
+      const { schema } = options;
+      return { parts: { connections, statements, owner, where, schema, standing, lane }, leaseUntilMs };
     } catch (error) {
       leave(owner);
       await connections.close();
@@ -140,6 +141,7 @@ interface OpenParts {
   readonly statements: Statements;
   readonly owner: PostgresOwner;
   readonly where: string;
+  readonly schema: string;
   readonly standing: PostgresStanding;
   readonly lane: PostgresLane;
 }
@@ -152,17 +154,19 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   readonly #statements: Statements;
   readonly #owner: PostgresOwner;
   readonly #where: string;
+  readonly #schema: string;
   readonly #standing: PostgresStanding;
   readonly #lane: PostgresLane;
   readonly #tenure: Tenure;
   readonly #due: DueAlarms;
   #closing: Promise<void> | null = null;
 
-  constructor({ connections, statements, owner, where, standing, lane }: OpenParts, tenure: Tenure) {
+  constructor({ connections, statements, owner, where, schema, standing, lane }: OpenParts, tenure: Tenure) {
     this.#connections = connections;
     this.#statements = statements;
     this.#owner = owner;
     this.#where = where;
+    this.#schema = schema;
     this.#standing = standing;
     this.#lane = lane;
     this.#tenure = tenure;
@@ -172,6 +176,10 @@ class OpenPostgresObjectStore implements OpenObjectStore {
 
   get lastNumber(): number {
     return this.#lane.lastNumber;
+  }
+
+  get companions(): NonNullable<OpenObjectStore["companions"]> {
+    return { schema: this.#schema, join: (companion) => this.#lane.join(companion) };
   }
 
   get leaseUntilMs(): number {

@@ -10,6 +10,7 @@ import { formatAddress, type Address } from "../core/address.ts";
 import { copyJson } from "../core/json.ts";
 import { DurableObjectError, type ErrorCode, type FailureOutcome } from "../core/errors.ts";
 import type { Firing } from "../alarms/firing.ts";
+import type { ObservedCall, ObservedTurn } from "../ports/instrumentation.ts";
 import type { RecordedReply } from "../ports/object-store.ts";
 import type { Bucket, Expiring } from "./deadlines.ts";
 import type { Operation } from "./operation.ts";
@@ -73,6 +74,13 @@ export class Call implements Expiring {
   failure: DurableObjectError | null = null;
   /** For telemetry. */
   context: object | null = null;
+  /** The context of its caller as a text, if somebody follows calls. */
+  trace: string | null = null;
+  /** Who follows it on its caller's side, and where it runs. */
+  observed: ObservedCall | null = null;
+  served: ObservedTurn | null = null;
+  /** When it came to its object, in monotonic ms; set if somebody follows calls. */
+  acceptedAtMs: number | null = null;
   stage: CallStage = "waiting";
   bucket: Bucket | null = null;
   earlier: Expiring | null = null;

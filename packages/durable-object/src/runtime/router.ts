@@ -12,6 +12,7 @@ import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
 import { isStorable } from "../core/storable-text.ts";
 import type { StubOptions } from "../object/stub.ts";
+import type { Instrumentation } from "../ports/instrumentation.ts";
 import { calls, type CallContext } from "../telemetry/channels.ts";
 import type { Firing } from "../alarms/firing.ts";
 import { Call, type CallObserver } from "./call.ts";
@@ -20,6 +21,7 @@ import { chainProblem, type Basis, type ChainLink } from "./call-chain.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ForwardedCall, remoteChain } from "./forwarded-call.ts";
 import type { Incarnation } from "./incarnation.ts";
+import { observeCall } from "./observed-calls.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import { deactivateOperation, operationNamed } from "./system-operations.ts";
 import { currentTurn } from "./turn.ts";
@@ -42,6 +44,7 @@ export interface RouterOptions {
   readonly callTimeoutMs: number;
   readonly maxPendingCalls: number;
   readonly maxArgumentBytes: number;
+  readonly instrumentation: Instrumentation | null;
 }
 
 /** Takes calls to the activations of their objects. */
@@ -117,6 +120,7 @@ export class Router implements CallObserver {
     const call = new Call(address, operation, args, deadline, caller, this);
     this.#pending += 1;
     if (calls.isHeard) this.#publishStart(call);
+    if (this.#options.instrumentation !== null) observeCall(this.#options.instrumentation, call);
     const refusal = this.#refusal(call) ?? this.#prepare(call, options);
     if (refusal !== null) {
       call.reject(refusal);
@@ -194,6 +198,7 @@ export class Router implements CallObserver {
     const deadline = Math.ceil(nowMs + timeoutMs);
     const call = new Call(address, operation, args, deadline, remoteChain(chain, deadline), this);
     call.isFromNode = true;
+    call.trace = request.trace;
     call.idempotency = idempotency;
     call.promise.then(
       (value) => incoming.reply({ kind: "value", value }),
@@ -226,6 +231,7 @@ export class Router implements CallObserver {
   settled(call: Call, error: DurableObjectError | null): void {
     this.#pending -= 1;
     this.#deadlines.remove(call);
+    call.observed?.end(error);
     if (call.context === null) return;
     const context = call.context as CallContext;
     if (error === null) calls.stop(context, this.#options.environment.now());

@@ -28,7 +28,7 @@ import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { isGone, thisProcess } from "./system-process.ts";
-import { activateOperation, alarmOperations, deactivateOperation, deleteOperation } from "./system-operations.ts";
+import { activateOperation, alarmOperations, deactivateOperation, deleteOperation, wakeOperation } from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
@@ -82,14 +82,23 @@ export class Runtime implements AsyncDisposable {
   readonly cluster: RuntimeCluster;
   #phase: "running" | "lost" | "stopping" | "stopped" = "running";
   #stopped: Promise<void> | null = null;
+  /** Whoever follows calls is told that there will be none. */
+  #detach = (): void => {};
 
   /** Use `createRuntime`. */
   constructor(options: ResolvedOptions, ownership: Ownership) {
     this.#options = options;
     this.#ownership = ownership;
-    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes } = options;
+    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, instrumentation } = options;
     this.#types = new DefinitionTable(options.objects);
-    this.#router = new Router({ environment, ownership, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.#router = new Router({
+      environment,
+      ownership,
+      callTimeoutMs,
+      maxPendingCalls,
+      maxArgumentBytes,
+      instrumentation,
+    });
     this.cluster = { status: () => ownership.status() };
     this.alarms = {
       dead: async (definition, { tenant = "", limit = 100, after } = {}) => {
@@ -104,7 +113,9 @@ export class Runtime implements AsyncDisposable {
 
   /** Takes the right to write. */
   async start(): Promise<void> {
-    const { environment } = this.#options;
+    const { environment, instrumentation, scheduler } = this.#options;
+    await scheduler.prepare?.();
+    if (instrumentation !== null) this.#detach = instrumentation.attach();
     await this.#ownership.start({
       environment,
       types: [...this.#types].map(({ name }) => name),
@@ -140,6 +151,7 @@ export class Runtime implements AsyncDisposable {
         this.#router.setHere(null);
       },
       deliver: (alarm) => this.#deliver(new Firing(alarm)),
+      wake: async ({ type, id, tenant }) => void (await this.#system(wakeOperation, type, id, { tenant })),
       redeliver: (call, type) => this.#router.redeliver(call, type),
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
@@ -365,6 +377,7 @@ export class Runtime implements AsyncDisposable {
     this.#router.close(stopped, false);
     await this.#incarnation?.close();
     this.#phase = "stopped";
+    this.#detach();
     await this.#ownership.close();
   }
 

@@ -33,6 +33,7 @@ export interface TurnObject {
   readonly host: {
     readonly environment: Environment;
     readonly store: { listAlarms(address: Address): Promise<readonly StoredAlarm[]> };
+    lookForAlarms(): void;
     stub<Definition extends AnyDefinition>(
       turn: Turn,
       definition: Definition,
@@ -81,6 +82,8 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   /** Set when the state this turn saw was lost: its conclusion counts for nothing. */
   lost: DurableObjectError | null = null;
   over = false;
+  /** The context of this turn as a text, if somebody follows calls. */
+  trace: string | null = null;
   readonly #object: TurnObject;
   readonly #firing: Firing | null;
   #now: number | null = null;
@@ -177,6 +180,10 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   leave(): void {
     this.#object.beginToLeave();
+  }
+
+  look(): void {
+    this.#object.host.lookForAlarms();
   }
 
   abort(error: DurableObjectError): void {
@@ -310,7 +317,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   #checkedEffect(effect: Effect): TurnEffect {
     if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
     // A delay counts from the end of the handler, however long it took.
-    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now());
+    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now(), this.trace);
   }
 
   #notJson(problem: NotJson): Conclusion {

@@ -9,17 +9,33 @@
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import type { Address } from "../core/address.ts";
 
-/** What every operation's context holds. */
-export interface OperationContext {
-  readonly tenant: string;
-  readonly type: string;
-  readonly id: string;
+/** What the context of everything that takes time holds. */
+export interface TimedContext {
   /** Wall-clock time of the start, in ms since 1970. */
   readonly systemTimeMs: number;
   /** Set at the end, in ms. */
   durationMs?: number;
   /** Set if it failed. */
   error?: unknown;
+}
+
+/** What the context of an operation on an object holds besides. */
+export interface OperationContext extends TimedContext {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+}
+
+/** The context of `durable-object:commit`. */
+export interface CommitContext extends TimedContext {
+  /** The store's name: `"memory"`, `"sqlite"`, … */
+  readonly store: string;
+  /** The number of the batch; one that is sent again has the same. */
+  readonly number: number;
+  /** How many objects it writes. */
+  readonly objects: number;
+  /** How many of them it did not, because another revision was stored. Set at the end. */
+  stale?: number;
 }
 
 /** The context of `durable-object:storage.load`, `.save` and `.delete`. */
@@ -95,7 +111,7 @@ export function publishOwnership(message: OwnershipMessage): void {
 }
 
 /** One kind of operation that takes time. */
-export class OperationChannel<Context extends OperationContext> {
+export class OperationChannel<Context extends TimedContext> {
   readonly #channel: ReturnType<typeof tracingChannel<unknown, Context>>;
 
   constructor(name: string) {
@@ -127,6 +143,8 @@ export class OperationChannel<Context extends OperationContext> {
 export const calls = new OperationChannel<CallContext>("durable-object:call");
 /** Running the handler of an alarm. */
 export const alarmFirings = new OperationChannel<AlarmContextMessage>("durable-object:alarm");
+/** Making a batch of writes durable. */
+export const commits = new OperationChannel<CommitContext>("durable-object:commit");
 /** Loading one object from the store. */
 export const loads = new OperationChannel<StorageContext>("durable-object:storage.load");
 /** Writing one object, as part of a batch. */

@@ -5,8 +5,16 @@
 
 import type { Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
-import type { OpenObjectStore } from "../ports/object-store.ts";
-import { deletes, loads, saves, type OperationChannel, type StorageContext } from "./channels.ts";
+import type { CommitBatch, CommitResult, OpenObjectStore } from "../ports/object-store.ts";
+import {
+  commits,
+  deletes,
+  loads,
+  saves,
+  type CommitContext,
+  type OperationChannel,
+  type StorageContext,
+} from "./channels.ts";
 
 interface Span {
   readonly channel: OperationChannel<StorageContext>;
@@ -34,6 +42,25 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
       throw error;
     }
   };
+  const observeCommit = async (batch: CommitBatch, commit: () => Promise<CommitResult>): Promise<CommitResult> => {
+    const { number, writes } = batch;
+    const context: CommitContext = {
+      store: storeName,
+      number,
+      objects: writes.length,
+      systemTimeMs: environment.now(),
+    };
+    commits.start(context);
+    try {
+      const result = await commit();
+      context.stale = result.stale.length;
+      commits.stop(context, environment.now());
+      return result;
+    } catch (error) {
+      commits.fail(context, environment.now(), error);
+      throw error;
+    }
+  };
   return {
     get lastNumber() {
       return store.lastNumber;
@@ -41,15 +68,19 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     get leaseUntilMs() {
       return store.leaseUntilMs;
     },
+    companions: store.companions,
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));
       return observe(spans, store.load(addresses));
     },
     commit(batch) {
-      if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
-      const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
-      return observe(spans, store.commit(batch));
+      const result = (): Promise<CommitResult> => {
+        if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
+        const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
+        return observe(spans, store.commit(batch));
+      };
+      return commits.isHeard ? observeCommit(batch, result) : result();
     },
     findReply: (address, key, now) => store.findReply(address, key, now),
     listAlarms: (address) => store.listAlarms(address),

@@ -92,6 +92,7 @@ export class TestedScheduler {
       environment: this.time.environment,
       types,
       store: this.#reading(),
+      wake: async () => {},
       deliver: (alarm) => this.#deliver(alarm),
       warn: (warning, message) => void this.warnings.push(`${warning}: ${message}`),
     });

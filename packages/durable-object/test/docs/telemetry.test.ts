@@ -2,6 +2,7 @@
 
 import { globSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { attributes, changeAttribute, measureNames, spans, warningAttribute } from "../../src/otel/names.ts";
 import { codeIn, fieldsOf, pathOf, rowsUnder, textOf } from "./page.ts";
 
 const page = "docs/telemetry.md";
@@ -35,10 +36,28 @@ describe("docs/telemetry.md", () => {
   });
 
   test("has the fields of operations", () => {
-    const inCode = ["OperationContext", "StorageContext", "AlarmContextMessage", "CallContext"].flatMap((context) =>
-      fieldsOf("telemetry/channels.ts", context).map(({ name }) => name),
-    );
-    expect(names("Operations", "field")).toEqual(inCode);
+    const contexts = [
+      "TimedContext",
+      "OperationContext",
+      "CommitContext",
+      "StorageContext",
+      "AlarmContextMessage",
+      "CallContext",
+    ];
+    const inCode = contexts.flatMap((context) => fieldsOf("telemetry/channels.ts", context).map(({ name }) => name));
+    expect(names("Operations", "field")).toEqual([...new Set(inCode)]);
+  });
+
+  test("has the attributes and metrics of the bridge to OpenTelemetry, with their units and what they say", () => {
+    const known = [...Object.values(attributes), changeAttribute, warningAttribute];
+    expect(names("OpenTelemetry", "attribute")).toEqual(known);
+    const rows = rowsUnder(page, "OpenTelemetry", "metric").map((row) => [
+      codeIn(row["metric"])[0],
+      codeIn(row["unit"])[0],
+      row["what"],
+    ]);
+    expect(rows).toEqual(Object.values(measureNames));
+    for (const name of Object.values(spans)) expect(textOf(page)).toContain(name);
   });
 
   test("has the warnings of the code", () => {

@@ -16,7 +16,7 @@ function call(parts: Partial<WireCall["request"]> = {}): WireCall {
   return {
     call: 7,
     timeoutMs: 5_000,
-    request: { address, operation: "increment", args: [1], idempotency: null, chain: [], ...parts },
+    request: { address, operation: "increment", args: [1], idempotency: null, chain: [], trace: null, ...parts },
   };
 }
 
@@ -32,6 +32,7 @@ describe("wire", () => {
       args: [undefined, null, "ü\u2028", { a: [1, undefined] }, undefined],
       idempotency: { key: "k", fingerprint: "f" },
       chain: [link, { ...link, isRead: true }],
+      trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 a=b",
     });
     expect(there(sent)).toEqual({
       ...sent,
