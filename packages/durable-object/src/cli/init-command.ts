@@ -93,7 +93,7 @@ export async function init(shell: Shell, options: InitOptions): Promise<void> {
   const isChanged = project.changes.some(({ change }) => change === "created" || change === "changed");
   if (options.dryRun !== true) project.write();
   const installed = options.dryRun !== true && options.install && (await install(shell, project));
-  const next = [...notes, ...(isChanged ? nextSteps(choice, project, installed) : [])];
+  const next = [...notes, ...(isChanged ? nextSteps(choice, project, installed, configuration === null) : [])];
   shell.result({ files: project.changes, installed, next }, () =>
     [
       changesText(project.changes),
@@ -249,25 +249,31 @@ async function install(shell: Shell, project: Project): Promise<boolean> {
   return true;
 }
 
-function nextSteps({ store, scheduler, cluster }: ProjectChoice, project: Project, isInstalled: boolean): string[] {
+/** What to do now, in order. */
+function nextSteps(choice: ProjectChoice, project: Project, isInstalled: boolean, isNew: boolean): string[] {
+  const { store, scheduler, queue, cluster } = choice;
   const needsInstall = !isInstalled && !project.has("node_modules/durable-object");
-  return [
+  const steps = [
     ...(needsInstall ? ["npm install"] : []),
     ...(store === "postgres"
       ? [
           "export DATABASE_URL=postgres://user:password@localhost/app",
-          "npx durable-object migrate   creates the tables; `npx durable-object migrations sql` prints them for a tool of your own",
+          "npx durable-object migrate   creates the tables; `migrations new` writes the SQL for a tool of your own",
         ]
       : []),
     ...(scheduler === "pg-boss"
-      ? ["pg-boss: main creates the queue of the alarms; let a role that may not do it by hand"]
+      ? [`pg-boss: alarms are jobs of the queue "${queue}", which the first start makes, in the same database`]
       : []),
+  ];
+  if (!isNew) return steps;
+  return [
+    ...steps,
     "npm start                    a call, and two seconds later an alarm; start it again: it goes on",
     "npx durable-object ls        what is stored",
     "npx durable-object check     whether all that is stored loads with your code",
     ...(cluster === null
       ? []
-      : ["start it several times: each process owns a part of the objects, any of them takes any call"]),
+      : ["npm start, again and again   each process owns a part of the objects, any of them takes any call"]),
   ];
 }
 

@@ -114,9 +114,8 @@ export function settingsOf({ store, scheduler, queue, cluster }: ProjectChoice):
 function mainText({ extension, scheduler, queue, object }: ProjectChoice): string {
   const hasBoss = scheduler === "pg-boss";
   const start = hasBoss
-    ? `// The queue that alarms are jobs of.
+    ? `// Before the runtime, which makes its queue "${queue}" if it is not there.
 await boss.start();
-await boss.createQueue(${JSON.stringify(queue)});
 
 `
     : "";
