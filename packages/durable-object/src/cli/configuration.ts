@@ -96,8 +96,8 @@ export async function findStore(shell: Shell, which: WhichStore): Promise<Object
   );
 }
 
-/** A store, looked at. */
-export async function openInspector(shell: Shell, which: WhichStore): Promise<StoreInspector> {
+/** A store that can be looked at. Nothing is opened. */
+export async function findInspectable(shell: Shell, which: WhichStore): Promise<ObjectStore & InspectableStore> {
   const store = await findStore(shell, which);
   if (typeof (store as Partial<InspectableStore>).inspect !== "function") {
     throw new CommandFailure(
@@ -106,7 +106,12 @@ export async function openInspector(shell: Shell, which: WhichStore): Promise<St
       `A store of ${store.name}() cannot be looked at from another process.`,
     );
   }
-  return await (store as ObjectStore & InspectableStore).inspect();
+  return store as ObjectStore & InspectableStore;
+}
+
+/** A store, looked at. */
+export async function openInspector(shell: Shell, which: WhichStore): Promise<StoreInspector> {
+  return await (await findInspectable(shell, which)).inspect();
 }
 
 async function storeAt({ surroundings }: Shell, place: string, schema: string | undefined): Promise<ObjectStore> {

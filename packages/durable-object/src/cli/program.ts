@@ -10,7 +10,10 @@ import { addCheck } from "./check-command.ts";
 import { addDelete } from "./delete-command.ts";
 import { addGet } from "./get-command.ts";
 import { addInit } from "./init-command.ts";
+import { addDoctor } from "./doctor-command.ts";
 import { addLs } from "./ls-command.ts";
+import { addMigrate } from "./migrate-command.ts";
+import { addMigrations } from "./migrations-command.ts";
 import { addNew } from "./new-command.ts";
 import { addRedrive } from "./redrive-command.ts";
 import { exitCodes, type ExitCode } from "./exit-code.ts";
@@ -31,6 +34,9 @@ const commands: readonly AddCommand[] = [
   addRedrive,
   addDelete,
   addCheck,
+  addMigrate,
+  addMigrations,
+  addDoctor,
 ];
 
 /**
