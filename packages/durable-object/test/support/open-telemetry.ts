@@ -30,6 +30,8 @@ export interface SeenSpan {
   readonly links: readonly string[];
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly error: string | null;
+  /** What was thrown in it. */
+  readonly exceptions: readonly string[];
 }
 
 /** The SDK and the bridge to it. */
@@ -82,7 +84,7 @@ export function startTelemetry(): Telemetry {
 }
 
 function seen(span: ReadableSpan): SeenSpan {
-  const { name, kind, parentSpanContext, links, attributes, status } = span;
+  const { name, kind, parentSpanContext, links, attributes, status, events } = span;
   const { traceId, spanId } = span.spanContext();
   return {
     name,
@@ -93,6 +95,7 @@ function seen(span: ReadableSpan): SeenSpan {
     links: links.map((link) => link.context.spanId),
     attributes,
     error: status.code === 2 ? (status.message ?? "") : null,
+    exceptions: events.map((event) => String(event.attributes?.["exception.message"])),
   };
 }
 
