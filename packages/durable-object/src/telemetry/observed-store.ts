@@ -41,7 +41,7 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
       const result = await operation;
       const isStale = new Set(staleOf(result));
       for (const [index, { channel, context }] of spans.entries()) {
-        if (isStale.has(index)) channel.fail(context, environment.now(), stale());
+        if (isStale.has(index)) channel.fail(context, environment.now(), notWritten());
         else channel.stop(context, environment.now());
       }
       return result;
@@ -85,7 +85,7 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
       const result = (): Promise<CommitResult> => {
         if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
         const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
-        return observe(spans, store.commit(batch), (result) => result.stale);
+        return observe(spans, store.commit(batch), ({ stale }) => stale);
       };
       return commits.isHeard ? observeCommit(batch, result) : result();
     },
@@ -104,7 +104,7 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
 }
 
 /** A write that was not done: the batch as a whole is no failure. */
-function stale(): StoreFailure {
+function notWritten(): StoreFailure {
   return new StoreFailure(
     "refused",
     "STALE_REVISION",

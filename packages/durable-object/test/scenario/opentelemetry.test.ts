@@ -2,8 +2,8 @@
 
 import { context, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { expect, test } from "vitest";
-import { cluster, createRuntime, defineObject, fail, noreply, reply, schedule } from "../../src/index.ts";
-import { memory, memoryTransport } from "../../src/memory/index.ts";
+import { createRuntime, defineObject, fail, noreply, reply, schedule } from "../../src/index.ts";
+import { memory } from "../../src/memory/index.ts";
 import { openTelemetry } from "../../src/otel/index.ts";
 import type { Instrumentation } from "../../src/ports/instrumentation.ts";
 import { createTestRuntime } from "../../src/testing/index.ts";
@@ -141,25 +141,6 @@ test("an alarm: a trace of its own with a link to who set it, through its retrie
   expect(fired[0]?.attributes["error.type"]).toBe("HANDLER_CRASHED");
   const [listed] = await t.get(Account, "a").alarms.list();
   expect(Object.keys(listed ?? {})).not.toContain("trace");
-});
-
-test("two nodes: the context goes along with the call", async () => {
-  const telemetry = startTelemetry();
-  const { instrumentation } = telemetry;
-  const store = memory();
-  const transport = memoryTransport();
-  const node = async (name: string) =>
-    await start({ objects, store, instrumentation, cluster: cluster({ transport, name, lease: "5s" }) });
-  const first = await node("one");
-  const second = await node("two");
-  await expect.poll(() => second.cluster.status().nodes.filter(({ slots }) => slots > 0).length).toBe(2);
-  const ids = Array.from({ length: 64 }, (_, index) => `${index}`);
-  const id = ids.find((each) => second.locate(Account, each)?.node === first.node) ?? "";
-  await second.get(Account, id).add(1);
-  const caller = only(telemetry.spans(), "account/add", SpanKind.CLIENT);
-  const turn = only(telemetry.spans(), "account/add", SpanKind.SERVER);
-  expect(turn.parent).toBe(caller.spanId);
-  expect(turn.traceId).toBe(caller.traceId);
 });
 
 test("a caller that is not sampled: nobody is", async () => {
