@@ -44,19 +44,13 @@ export function fire(turn: Turn, firing: Firing, host: FiringHost): Conclusion |
     const nowMs = environment.now();
     if (conclusion.ok) {
       const handled = firing.handled(nowMs);
-      if (context !== null) {
-        context.becomes = becomes(handled);
-        alarmFirings.stop(context, nowMs);
-      }
+      end(context, handled, nowMs, null);
       return { ...conclusion, value: undefined, effects: [handled, ...conclusion.effects] };
     }
     firing.error = conclusion.error;
     firing.fault = conclusion.error;
     const failed = firing.failed(conclusion.error.message, nowMs, environment.random(), alarmRetry);
-    if (context !== null) {
-      context.becomes = becomes(failed);
-      alarmFirings.fail(context, nowMs, conclusion.error);
-    }
+    end(context, failed, nowMs, conclusion.error);
     return only(turn, failed);
   };
   const conclusion = turn.run([]);
@@ -72,15 +66,19 @@ function only(turn: Turn, change: AlarmChange): Conclusion {
 function tellFailed(firing: Firing, change: Attempted, environment: Environment): void {
   const error = firing.error ?? Object.assign(new Error(change.lastError ?? ""), { name: "ProcessDied" });
   firing.fault = error;
-  const context = begin(firing, environment);
-  if (context === null) return;
-  context.becomes = becomes(change);
-  alarmFirings.fail(context, environment.now(), error);
+  end(begin(firing, environment), change, environment.now(), error);
 }
 
-function becomes(change: AlarmChange): "done" | "repeat" | "retry" | "dead" {
+function becomes(change: AlarmChange): NonNullable<AlarmContextMessage["becomes"]> {
   if (change.change === "attempted") return change.status === "dead" ? "dead" : "retry";
   return change.change === "set" ? "repeat" : "done";
+}
+
+function end(context: AlarmContextMessage | null, change: AlarmChange, nowMs: number, error: Error | null): void {
+  if (context === null) return;
+  context.becomes = becomes(change);
+  if (error === null) alarmFirings.stop(context, nowMs);
+  else alarmFirings.fail(context, nowMs, error);
 }
 
 function begin(firing: Firing, environment: Environment): AlarmContextMessage | null {
