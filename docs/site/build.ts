@@ -64,7 +64,7 @@ const options: TypeDocOptions = {
 
 /** Passes on all warnings but one: a docstring is written once for all overloads, and not all have all parameters. */
 class SiteLogger extends ConsoleLogger {
-  override log(message: string, level: LogLevel): void {
+  override log(message: string, level: Exclude<LogLevel, LogLevel.None>): void {
     if (!message.includes("has an @param with name")) super.log(message, level);
   }
 }

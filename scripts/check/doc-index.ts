@@ -9,7 +9,7 @@ import type { Page } from "./page.ts";
 import type { Problem } from "./problem.ts";
 
 /** The page that lists the others. */
-export const indexPath = "docs/README.md";
+const indexPath = "docs/README.md";
 
 /** A page in the list. */
 export interface Entry {
