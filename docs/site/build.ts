@@ -19,6 +19,7 @@ import {
 } from "typedoc";
 import { readIndex } from "../../scripts/check/doc-index.ts";
 import { brokenLinks } from "./broken-links.ts";
+import { linkByName } from "./named-links.ts";
 import { framePages } from "./page-frame.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -78,13 +79,7 @@ app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }: { readonly project
   for (const module of project.getChildrenByKind(ReflectionKind.Module)) {
     module.name = module.name.replace("packages/durable-object/src", "durable-object");
   }
-});
-// A docstring may name what its file does not import.
-app.converter.addUnknownSymbolResolver(({ symbolReference }, from) => {
-  const name = symbolReference?.path?.map(({ path }) => path).join(".");
-  const modules = from.project.getChildrenByKind(ReflectionKind.Module);
-  const target = modules.flatMap((module) => module.children ?? []).find((child) => child.name === name);
-  return target === undefined ? undefined : { target };
+  linkByName(project);
 });
 framePages(app, ["Guide", "Reference", modules]);
 const project = await app.convert();
@@ -113,7 +108,9 @@ function doors(): string[] {
 /** Gives a page the title and the section that it has in the list. */
 function nameOf(page: Models.DocumentReflection): void {
   const entry = entries[documents++];
-  if (entry === undefined) throw new Error(`There is no entry for ${page.name}.`);
+  if (entry?.path.endsWith(`/${page.name}.md`) !== true && entry?.path !== `${page.name}.md`) {
+    fail(`${page.name}.md came, where ${entry?.path ?? "nothing"} was expected.`);
+  }
   page.name = entry.title.replaceAll("`", "");
   page.frontmatter["group"] = entry.section;
 }
