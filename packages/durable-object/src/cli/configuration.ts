@@ -34,13 +34,18 @@ export function withStoreOptions(command: Command): Command {
     .option("--schema <name>", "the schema of the tables, with a PostgreSQL URL");
 }
 
-const names = ["ts", "mts", "js", "mjs"].map((extension) => `durable-object.config.${extension}`);
+/** The files that may be the configuration; the first one that is there is it. */
+export const configurationNames: readonly string[] = ["ts", "mts", "js", "mjs"].map(
+  (extension) => `durable-object.config.${extension}`,
+);
 
 /** What the configuration file exports; null if there is no such file and none was named. */
 export async function findConfiguration(shell: Shell, { config }: WhichStore): Promise<RuntimeOptions | null> {
   const { cwd } = shell.surroundings;
   const file =
-    config === undefined ? names.map((name) => join(cwd, name)).find((path) => existsSync(path)) : resolve(cwd, config);
+    config === undefined
+      ? configurationNames.map((name) => join(cwd, name)).find((path) => existsSync(path))
+      : resolve(cwd, config);
   if (file === undefined) return null;
   if (!existsSync(file)) throw new CommandFailure(exitCodes.usage, "NO_CONFIGURATION", `There is no file ${file}.`);
   let exported: Partial<RuntimeOptions> | undefined;
