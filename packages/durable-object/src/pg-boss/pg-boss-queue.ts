@@ -34,11 +34,13 @@ export interface PgBossOptions {
   readonly pollingInterval?: Duration | undefined;
   /** How many jobs are taken at a time. Default 256. */
   readonly batch?: number | undefined;
-  /** How often alarms are looked for that are due and have no job. Default `"1m"`. */
+  /** How long after it is due an alarm is delivered whose job has not come. Default `"5s"`. */
+  readonly grace?: Duration | undefined;
+  /** How often alarms are looked for that are due and that nobody here knew of. Default `"1m"`. */
   readonly sweepInterval?: Duration | undefined;
 }
 
-const optionNames = new Set(["boss", "queue", "deadLetter", "pollingInterval", "batch", "sweepInterval"]);
+const optionNames = new Set(["boss", "queue", "deadLetter", "pollingInterval", "batch", "grace", "sweepInterval"]);
 const shortestPollingMs = 500;
 /** How often waking an object is tried: as often as the original runs a job. */
 const retryLimit = 2;
@@ -66,7 +68,8 @@ interface JobContent {
  */
 export function pgBoss(options: PgBossOptions): JobQueue {
   for (const name of Object.keys(options ?? {})) {
-    if (!optionNames.has(name)) throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
+    if (!optionNames.has(name))
+      throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
   }
   const { boss, queue = "durable-object-alarms", deadLetter, batch = 256 } = options ?? {};
   if (typeof boss?.insert !== "function" || typeof boss.work !== "function") {
@@ -77,26 +80,42 @@ export function pgBoss(options: PgBossOptions): JobQueue {
       throw invalid(`${JSON.stringify(name)} cannot be the name of a queue: letters, digits and _ . / - are.`);
     }
   }
-  if (!Number.isSafeInteger(batch) || batch < 1) throw invalid(`batch must be a whole number from 1, not ${String(batch)}.`);
+  if (!Number.isSafeInteger(batch) || batch < 1)
+    throw invalid(`batch must be a whole number from 1, not ${String(batch)}.`);
   const pollingMs = duration("pollingInterval", options.pollingInterval ?? shortestPollingMs, shortestPollingMs);
   const sweepIntervalMs = duration("sweepInterval", options.sweepInterval ?? "1m", 1);
-  return new PgBossQueue(boss, queue, deadLetter ?? null, sweepIntervalMs, {
-    batchSize: batch,
-    pollingIntervalSeconds: pollingMs / 1_000,
-    burstWhenBatchFull: true,
-  });
+  const graceMs = duration("grace", options.grace ?? "5s", 0);
+  return new PgBossQueue(
+    boss,
+    queue,
+    deadLetter ?? null,
+    { sweepIntervalMs, graceMs },
+    {
+      batchSize: batch,
+      pollingIntervalSeconds: pollingMs / 1_000,
+      burstWhenBatchFull: true,
+    },
+  );
 }
 
 class PgBossQueue implements JobQueue {
   readonly name = "pg-boss";
   readonly sweepIntervalMs: number;
+  readonly graceMs: number;
   readonly #boss: PgBoss;
   readonly #queue: string;
   readonly #deadLetter: string | null;
   readonly #work: WorkOptions;
 
-  constructor(boss: PgBoss, queue: string, deadLetter: string | null, sweepIntervalMs: number, work: WorkOptions) {
+  constructor(
+    boss: PgBoss,
+    queue: string,
+    deadLetter: string | null,
+    { sweepIntervalMs, graceMs }: Pick<JobQueue, "sweepIntervalMs" | "graceMs">,
+    work: WorkOptions,
+  ) {
     this.sweepIntervalMs = sweepIntervalMs;
+    this.graceMs = graceMs;
     this.#boss = boss;
     this.#queue = queue;
     this.#deadLetter = deadLetter;
@@ -106,7 +125,8 @@ class PgBossQueue implements JobQueue {
   async prepare(): Promise<void> {
     try {
       for (const name of [this.#queue, this.#deadLetter]) {
-        if (name !== null && (await this.#boss.getQueue(name)) === null) await this.#boss.createQueue(name, { retryLimit });
+        if (name !== null && (await this.#boss.getQueue(name)) === null)
+          await this.#boss.createQueue(name, { retryLimit });
       }
     } catch (error) {
       throw new DurableObjectError(
@@ -135,7 +155,11 @@ class RunningPgBossQueue implements RunningJobQueue {
     this.#queue = queue;
     this.#deadLetter = deadLetter;
     this.#host = host;
-    const worker = boss.work<JobContent>(queue, work, async (jobs) => await this.#wakeAll(jobs.map(({ data }) => data)));
+    const worker = boss.work<JobContent>(
+      queue,
+      work,
+      async (jobs) => await this.#wakeAll(jobs.map(({ data }) => data)),
+    );
     this.#worker = worker.catch((error: unknown) => {
       const message = `No jobs are taken from the queue "${queue}" of pg-boss: ${messageOf(error)}. Alarms fire by the sweep only.`;
       host.warn("job-queue-not-read", message, error);
@@ -144,7 +168,9 @@ class RunningPgBossQueue implements RunningJobQueue {
   }
 
   async change(run: RunSql, { removed, set, dead }: JobChanges): Promise<void> {
-    const db = { executeSql: async (text: string, values?: unknown[]) => ({ rows: [...(await run(text, values)).rows] }) };
+    const db = {
+      executeSql: async (text: string, values?: unknown[]) => ({ rows: [...(await run(text, values)).rows] }),
+    };
     if (removed.length > 0) await this.#boss.deleteJob(this.#queue, removed.map(alarmJobId), { db });
     if (set.length > 0) await this.#boss.insert(this.#queue, set.map(jobOf), { db });
     const deadLetter = this.#deadLetter;

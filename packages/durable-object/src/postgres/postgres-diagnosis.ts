@@ -9,8 +9,10 @@ import { oldestVersion, unsafeSettings } from "./postgres-server.ts";
 
 /** Alarms fire by the clock of the machine; a difference above this many ms is seen by people. */
 const skewLimitMs = 1_000;
+/** How finely this machine tells the time, in ms, and the server's answer is cut. */
+const clockGrainMs = 1;
 /** What an application and its successor take while one replaces the other. */
-const neededConnections = 14;
+const neededConnections = 16;
 
 /** Looks at one thing. */
 type Look = (run: Run, options: ResolvedPostgresOptions) => Promise<StoreFinding | null>;
@@ -76,7 +78,7 @@ async function clockFinding(run: Run): Promise<StoreFinding> {
   const which = skewMs > 0 ? "ahead of" : "behind";
   const about = `(a round trip takes ${tripMs.toFixed(1)} ms)`;
   const message =
-    rounded <= tripMs
+    rounded <= tripMs + clockGrainMs
       ? `The clocks of the database and of this machine agree ${about}.`
       : `The clock of the database is ${rounded} ms ${which} that of this machine ${about}.`;
   if (rounded - tripMs <= skewLimitMs) return finding("clock-skew", "ok", message, null);
@@ -94,14 +96,14 @@ async function durabilityFinding(run: Run): Promise<StoreFinding> {
 async function connectionsFinding(run: Run): Promise<StoreFinding> {
   const [row] = await run(`
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-      (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+      (SELECT sum(numbackends) FROM pg_stat_database),
       (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user),
       (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user)`);
   const [most = 0, used = 0, ofRole = -1, usedByRole = 0] = (row ?? []).map(Number);
   const left = ofRole < 0 ? most - used : Math.min(most - used, ofRole - usedByRole);
   const message = `${used} of ${most} connections are in use; this role may open ${Math.max(0, left)} more.`;
   if (left >= neededConnections) return finding("connections", "ok", message, null);
-  const advice = "An application takes up to 7 and its successor as many: raise max_connections, or use a pooler.";
+  const advice = "An application takes up to 8 and its successor as many: raise max_connections, or use a pooler.";
   return finding("connections", "warning", message, advice);
 }
 

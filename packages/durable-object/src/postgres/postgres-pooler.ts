@@ -12,17 +12,14 @@ import { isStatementUnknown } from "./postgres-failure.ts";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
 
 /** What is used of a connection of pg that belongs to nobody else. */
-interface Connection {
+export interface PooledConnection {
   /** The process that the server says it is served by. */
   readonly processID?: number | null;
-  connect(): Promise<unknown>;
   query(query: { readonly text: string; readonly name?: string }): Promise<{ readonly rows: readonly unknown[] }>;
-  end(): Promise<void>;
-  on(event: "error", listener: (error: Error) => void): unknown;
 }
 
 /** How connections are given out, as far as can be seen. */
-interface Pooling {
+export interface Pooling {
   readonly mode: "none" | "session" | "transaction";
   /** Whether statements that are prepared by name are found again. */
   readonly prepares: boolean;
@@ -33,15 +30,13 @@ export async function poolerFinding(options: ResolvedPostgresOptions): Promise<S
   const settings = settingsOf(options);
   if (settings === null) return null;
   const { default: pg } = await import("pg");
-  const connections: readonly Connection[] = [new pg.Client(settings), new pg.Client(settings)];
+  const connections = [new pg.Client(settings), new pg.Client(settings)] as const;
   try {
     for (const connection of connections) {
       connection.on("error", () => {});
       await connection.connect();
     }
-    const [first, second] = connections;
-    if (first === undefined || second === undefined) return null;
-    return describePooling(await findPooling(first, second), options.prepare);
+    return describePooling(await findPooling(...connections), options.prepare);
   } finally {
     await Promise.allSettled(connections.map((connection) => connection.end()));
   }
@@ -55,7 +50,8 @@ function settingsOf({ database }: ResolvedPostgresOptions): Readonly<Record<stri
   return options === undefined ? null : { ...options, password: options.password, ...limits };
 }
 
-async function findPooling(first: Connection, second: Connection): Promise<Pooling> {
+/** Asks by two connections, which are open and have been idle so far. */
+export async function findPooling(first: PooledConnection, second: PooledConnection): Promise<Pooling> {
   const before = await servedBy(first);
   // The second may meet the process that knows the statement already, and after that the first one that does not.
   let prepares = (await preparesByName(first)) && (await preparesByName(second));
@@ -70,12 +66,12 @@ async function findPooling(first: Connection, second: Connection): Promise<Pooli
   return { mode: told === before || typeof told !== "number" ? "none" : "session", prepares };
 }
 
-async function servedBy(connection: Connection): Promise<number> {
+async function servedBy(connection: PooledConnection): Promise<number> {
   const { rows } = await connection.query({ text: "SELECT pg_backend_pid() AS pid" });
   return Number((rows[0] as { readonly pid: unknown }).pid);
 }
 
-async function preparesByName(connection: Connection): Promise<boolean> {
+async function preparesByName(connection: PooledConnection): Promise<boolean> {
   try {
     await connection.query({ name: "durable_object_doctor", text: "SELECT 1" });
     return true;

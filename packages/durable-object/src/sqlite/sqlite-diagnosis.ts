@@ -1,12 +1,13 @@
 /** What can be found wrong with a SQLite file, and around it, without writing to it. */
 
-import { constants, existsSync, statSync } from "node:fs";
-import { access, statfs } from "node:fs/promises";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import type { StoreFinding } from "../ports/store-inspector.ts";
 import { networkFileSystem } from "./network-file-system.ts";
+import { isOwnerAlive } from "./sqlite-owner-lock.ts";
 
 /** Below this many free bytes a disk is called nearly full. */
 const scarceBytes = 256 * 1024 * 1024;
@@ -25,7 +26,7 @@ export async function diagnoseFile(path: string, look: Look): Promise<readonly S
     () => (isThere ? null : missing(path)),
     () => (isThere ? contentFinding(path, look) : null),
     () => (isThere ? journalFinding(path, look) : null),
-    () => accessFinding(isThere ? [path, dirname(path)] : [dirname(path)]),
+    () => accessFinding(path, isThere ? [path, dirname(path)] : [dirname(path)]),
     () => fileSystemFinding(path),
     () => spaceFinding(path),
   ];
@@ -58,9 +59,11 @@ function contentFinding(path: string, look: Look): StoreFinding {
   return finding("file", "error", `${path} is damaged: ${faults.join("; ")}`, advice);
 }
 
-function journalFinding(path: string, look: Look): StoreFinding {
+function journalFinding(path: string, look: Look): StoreFinding | null {
   const mode = String(look((database) => database.prepare("PRAGMA journal_mode").get())?.["journal_mode"]);
   const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  // A file that can only be read without a log is read as if it never had one.
+  if (mode !== "wal" && !canWrite(dirname(path))) return null;
   if (mode !== "wal") {
     const advice = "The application sets it when it starts.";
     return finding("journal", "warning", `The journal mode is "${mode}" and not "wal".`, advice);
@@ -70,16 +73,25 @@ function journalFinding(path: string, look: Look): StoreFinding {
   return finding("journal", "warning", message, "A program that reads for long keeps it from being cut: end that one.");
 }
 
-async function accessFinding(needed: readonly string[]): Promise<StoreFinding> {
-  for (const path of needed) {
-    try {
-      await access(path, constants.R_OK | constants.W_OK);
-    } catch (error) {
-      const message = `This user cannot write to ${path}: ${messageOf(error)}`;
-      return finding("permissions", "error", message, "The application needs to write the file and its directory.");
-    }
+function accessFinding(path: string, needed: readonly string[]): StoreFinding {
+  const refused = needed.find((place) => !canWrite(place));
+  if (refused === undefined) {
+    return finding("permissions", "ok", "This user can write the file and its directory.", null);
   }
-  return finding("permissions", "ok", "This user can write the file and its directory.", null);
+  const advice =
+    "The application needs to write the file and its directory: run this as its user, or give it the right.";
+  // Whoever owns it can write it.
+  const level = isOwnerAlive(path) ? "warning" : "error";
+  return finding("permissions", level, `This user cannot write to ${refused}.`, advice);
+}
+
+function canWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function fileSystemFinding(path: string): Promise<StoreFinding | null> {

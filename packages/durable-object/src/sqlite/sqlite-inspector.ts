@@ -165,7 +165,7 @@ export class SqliteInspector implements StoreInspector {
     } catch (error) {
       database.close();
       // SQLite cannot put its files beside this one. If there is no log, all that was committed is in the file.
-      if (!cannotOpen(error) || hasContent(`${this.location}-wal`)) throw error;
+      if (!cannotOpen(error) || hasContent(`${this.location}-wal`) || isOwnerAlive(this.location)) throw error;
       return openDatabase(this.location, { readOnly: true, immutable: true });
     }
   }

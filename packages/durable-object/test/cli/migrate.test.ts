@@ -63,6 +63,7 @@ describe("on SQLite", () => {
     const refused = await cli("migrate", "--store", "missing/app.db");
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain("STORE_UNAVAILABLE");
+    expect(await cli("migrate", "--store", "app.db", "--schema", "app")).toMatchObject({ code: 2, stdout: "" });
     const nothing = await cli("migrate");
     expect(nothing.code).toBe(2);
     expect(nothing.stderr).toContain("--store");
