@@ -388,6 +388,7 @@ function leased(objects: OpenObjectStore, lease: Lease): OpenObjectStore {
     get leaseUntilMs() {
       return lease.untilMs;
     },
+    companions: objects.companions,
     commit: (batch) => objects.commit(batch),
     load: (addresses) => objects.load(addresses),
     findReply: (address, key, now) => objects.findReply(address, key, now),

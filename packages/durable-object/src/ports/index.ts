@@ -8,7 +8,9 @@ export type {
   AlarmSetting,
   AlarmStatus,
   CommitBatch,
+  CommitCompanion,
   CommitResult,
+  CommittedAlarms,
   DeadAlarmsQuery,
   DueAlarmsQuery,
   ObjectListing,
@@ -17,6 +19,7 @@ export type {
   ObjectWrite,
   OpenObjectStore,
   RecordedReply,
+  RunSql,
   StoredAlarm,
   StoredObject,
   StoreFailureKind,
@@ -45,6 +48,15 @@ export { TransportFailure } from "./transport.ts";
 export type { OpenTransport, Peer, Transport, TransportFailureKind, TransportOpening } from "./transport.ts";
 
 // When alarms are looked at
+export type {
+  AlarmJob,
+  AlarmJobKey,
+  DeadAlarmJob,
+  JobChanges,
+  JobQueue,
+  JobQueueHost,
+  RunningJobQueue,
+} from "./job-queue.ts";
 export type { AlarmsChanged, Delivery, RunningScheduler, Scheduler, SchedulerHost } from "./scheduler.ts";
 
 // Words

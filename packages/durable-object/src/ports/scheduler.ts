@@ -33,11 +33,13 @@ export interface Delivery {
 /** What a scheduler is given. */
 export interface SchedulerHost {
   readonly environment: Environment;
-  readonly store: Pick<OpenObjectStore, "dueAlarms" | "nextDueAfter" | "dueTenants" | "alarmTypes">;
+  readonly store: Pick<OpenObjectStore, "dueAlarms" | "nextDueAfter" | "dueTenants" | "alarmTypes" | "companions">;
   /** The object types of this node: alarms of others wait for a node that knows them. */
   readonly types: readonly string[];
   /** Has the object handle its alarm. */
   deliver(alarm: AddressedAlarm): Delivery;
+  /** Has the owner of an object, whichever node that is, look for due alarms. */
+  wake(address: Address): Promise<void>;
   /** Tells operators something they should know. */
   readonly warn: (warning: string, message: string, cause?: unknown) => void;
 }
@@ -46,6 +48,8 @@ export interface SchedulerHost {
 export interface Scheduler {
   /** For telemetry: `"polling"`, … */
   readonly name: string;
+  /** Whatever has to be there before anything is done: called once, before the store is opened. */
+  prepare?(): Promise<void>;
   start(host: SchedulerHost): RunningScheduler;
 }
 

@@ -42,6 +42,8 @@ export interface IncarnationOptions {
   readonly over: () => void;
   /** Has an alarm handled that is due. */
   readonly deliver: (alarm: AddressedAlarm) => Delivery;
+  /** Has the owner of an object look for due alarms. */
+  readonly wake: (address: Address) => Promise<void>;
   /** Takes a call that an activation did not get to. */
   readonly redeliver: (call: Call, type: ObjectType) => void;
   readonly stub: <Definition extends AnyDefinition>(
@@ -102,6 +104,7 @@ export class Incarnation implements LiveObjects {
       stub,
       whenLeased: (tell) => this.#leaseWatch.wait(tell),
       awake: () => this.#sweeper.awake(),
+      lookForAlarms: () => this.#scheduler.look(),
       alarmsChanged: (alarms) => this.#scheduler.changed(alarms),
       left: (activation, waiting) => this.#left(activation, waiting, redeliver),
     };
@@ -111,6 +114,7 @@ export class Incarnation implements LiveObjects {
       store,
       types: [...types].map(({ name }) => name),
       deliver,
+      wake: given.wake,
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
     });
   }

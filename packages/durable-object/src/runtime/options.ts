@@ -3,6 +3,7 @@
 import { defaultRetry, resolveRetry, WrongRule, type RetryPolicy } from "../alarms/alarm-rule.ts";
 import type { Cluster } from "../cluster/cluster-options.ts";
 import { polling } from "../alarms/polling-scheduler.ts";
+import { queueScheduler } from "../alarms/queue-scheduler.ts";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import type { Environment } from "../core/environment.ts";
 import { DurableObjectError } from "../core/errors.ts";
@@ -11,6 +12,7 @@ import type { AlarmRetry } from "../object/effect.ts";
 import type { Instrumentation } from "../ports/instrumentation.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { OwnershipStore } from "../ports/ownership-store.ts";
+import type { JobQueue } from "../ports/job-queue.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { guardInstrumentation } from "../telemetry/guarded-instrumentation.ts";
 import { systemEnvironment } from "./system-environment.ts";
@@ -42,8 +44,8 @@ export interface RuntimeOptions {
    * what changed. Default: true, unless `NODE_ENV` is `production`.
    */
   readonly freezeState?: boolean | undefined;
-  /** Finds the alarms that are due. Default: `polling()`. */
-  readonly scheduler?: Scheduler | undefined;
+  /** Finds the alarms that are due: `polling()`, the default, or a job queue such as `pgBoss({ boss })`. */
+  readonly scheduler?: Scheduler | JobQueue | undefined;
   /** How failing alarms are retried, where they do not say: 12 attempts, after 2 s, 4 s, … at most 1 h. */
   readonly alarmRetry?: AlarmRetry | undefined;
   /** Follows calls through this process and to others: `openTelemetry()`. Default: nobody does, and nothing is paid. */
@@ -118,6 +120,14 @@ function retryPolicy(retry: AlarmRetry | undefined): RetryPolicy {
   }
 }
 
+function schedulerOf(given: Scheduler | JobQueue | undefined): Scheduler {
+  if (given === undefined) return polling();
+  if (typeof given?.start !== "function") {
+    throw invalid("scheduler must be made by polling(), or by a job queue such as pgBoss({ boss }).");
+  }
+  return "sweepIntervalMs" in given ? queueScheduler(given) : given;
+}
+
 function instrumentationOf(given: Instrumentation | undefined): Instrumentation | null {
   if (given === undefined) return null;
   if (typeof given?.turn !== "function") throw invalid("instrumentation must be made by openTelemetry().");
@@ -168,7 +178,7 @@ export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
     maxStateBytes: count("maxStateBytes", options.maxStateBytes, 4 * 1024 * 1024),
     maxArgumentBytes: count("maxArgumentBytes", options.maxArgumentBytes, 1024 * 1024),
     freezeState: options.freezeState ?? process.env["NODE_ENV"] !== "production",
-    scheduler: options.scheduler ?? polling(),
+    scheduler: schedulerOf(options.scheduler),
     alarmRetry: retryPolicy(options.alarmRetry),
     instrumentation: instrumentationOf(options.instrumentation),
     environment: options.environment ?? systemEnvironment,

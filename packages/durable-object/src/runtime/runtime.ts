@@ -28,7 +28,13 @@ import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { isGone, thisProcess } from "./system-process.ts";
-import { activateOperation, alarmOperations, deactivateOperation, deleteOperation } from "./system-operations.ts";
+import {
+  activateOperation,
+  alarmOperations,
+  deactivateOperation,
+  deleteOperation,
+  wakeOperation,
+} from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
@@ -113,7 +119,8 @@ export class Runtime implements AsyncDisposable {
 
   /** Takes the right to write. */
   async start(): Promise<void> {
-    const { environment, instrumentation } = this.#options;
+    const { environment, instrumentation, scheduler } = this.#options;
+    await scheduler.prepare?.();
     if (instrumentation !== null) this.#detach = instrumentation.attach();
     const started = this.#ownership.start({
       environment,
@@ -154,6 +161,7 @@ export class Runtime implements AsyncDisposable {
         this.#router.setHere(null);
       },
       deliver: (alarm) => this.#deliver(new Firing(alarm)),
+      wake: async ({ type, id, tenant }) => void (await this.#system(wakeOperation, type, id, { tenant })),
       redeliver: (call, type) => this.#router.redeliver(call, type),
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),

@@ -42,6 +42,17 @@ export const deactivateOperation = operation("deactivate", "async", (context) =>
 /** Deletes the object. */
 export const deleteOperation = operation("delete", "sync", (context) => noreply(context.state, destroy()));
 
+/** The job of an alarm has come: the node that owns the object looks for what is due. */
+export const wakeOperation = operation(
+  "alarms.wake",
+  "sync",
+  (context) => {
+    context.look();
+    return noreply();
+  },
+  true,
+);
+
 /** The operations behind `stub.alarms`. */
 export const alarmOperations = {
   schedule: operation("alarms.schedule", "sync", (context, [name, when, options]) =>
@@ -71,10 +82,9 @@ export const alarmOperations = {
 };
 
 const systemOperations = new Map(
-  [activateOperation, deactivateOperation, deleteOperation, ...Object.values(alarmOperations)].map((each) => [
-    each.name,
-    each,
-  ]),
+  [activateOperation, deactivateOperation, deleteOperation, wakeOperation, ...Object.values(alarmOperations)].map(
+    (each) => [each.name, each],
+  ),
 );
 
 /** The name of an operation between nodes: no handler's name begins like that of one of the library's own. */

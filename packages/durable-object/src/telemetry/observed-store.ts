@@ -76,6 +76,7 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     get leaseUntilMs() {
       return store.leaseUntilMs;
     },
+    companions: store.companions,
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));

@@ -56,6 +56,7 @@ function watchedPolling(options?: PollingOptions) {
       return inner.start({
         environment,
         types,
+        wake: (address) => host.wake(address),
         deliver: (alarm) => host.deliver(alarm),
         warn: (warning, message, cause) => host.warn(warning, message, cause),
         store: {
