@@ -2,8 +2,8 @@
  * The scheduler on a job queue: jobs say when to look, and the polling scheduler does the looking.
  *
  * A job arrives at any node. It has the owner of its object look for due alarms, past the mailbox of the object. What is due is then
- * delivered as always: bounded, fair, one at a time for each object. The interval of the polling is the sweep that finds alarms
- * whose job was lost; it knows of no due times, so an alarm fires when its job says so.
+ * delivered as always: bounded, fair, one at a time for each object. Should the job of an alarm not come, the looking begins by itself a
+ * while after the alarm is due; and a sweep finds what nobody here knew of.
  */
 
 import { DurableObjectError } from "../core/errors.ts";
@@ -39,7 +39,7 @@ class QueueScheduler implements RunningScheduler {
     const running = queue.start({ schema, wake: ({ address, dueAt }) => host.wake(address, dueAt), warn: host.warn });
     this.#queue = running;
     companions.join((run, committed) => running.change(run, changesOf(schema, committed)));
-    this.#polling = startPolling(host, queue.sweepIntervalMs);
+    this.#polling = startPolling(host, queue.sweepIntervalMs, queue.graceMs);
   }
 
   changed(alarms: AlarmsChanged): void {

@@ -29,7 +29,9 @@ export interface GraphileWorkerOptions {
   readonly schema?: string | undefined;
   /** The name of the task. Default `"durable-object-alarms"`. */
   readonly task?: string | undefined;
-  /** How often alarms are looked for that are due and have no job. Default `"1m"`. */
+  /** How long after it is due an alarm is delivered whose job has not come. Default `"5s"`. */
+  readonly grace?: Duration | undefined;
+  /** How often alarms are looked for that are due and that nobody here knew of. Default `"1m"`. */
   readonly sweepInterval?: Duration | undefined;
 }
 
@@ -39,7 +41,7 @@ export interface GraphileAlarms extends JobQueue {
   readonly tasks: Readonly<Record<string, Task>>;
 }
 
-const optionNames = new Set(["schema", "task", "sweepInterval"]);
+const optionNames = new Set(["schema", "task", "grace", "sweepInterval"]);
 /** How often waking an object is tried. */
 const maxAttempts = 3;
 
@@ -66,23 +68,23 @@ export function graphileWorker(options: GraphileWorkerOptions = {}): GraphileAla
   if (typeof task !== "string" || !/^[\w-]{1,100}$/.test(task)) {
     throw invalid(`task must be a name of letters, digits, _ and -, not ${JSON.stringify(task)}.`);
   }
-  const sweepIntervalMs = parseDuration(options.sweepInterval ?? "1m");
-  if (sweepIntervalMs === null || sweepIntervalMs < 1 || !Number.isFinite(sweepIntervalMs)) {
-    throw invalid(`sweepInterval must be a duration such as "1m", not ${JSON.stringify(options.sweepInterval)}.`);
-  }
-  return new GraphileQueue(schema, task, sweepIntervalMs);
+  const sweepIntervalMs = duration("sweepInterval", options.sweepInterval ?? "1m", 1);
+  const graceMs = duration("grace", options.grace ?? "5s", 0);
+  return new GraphileQueue(schema, task, sweepIntervalMs, graceMs);
 }
 
 class GraphileQueue implements GraphileAlarms {
   readonly name = "graphile-worker";
   readonly sweepIntervalMs: number;
+  readonly graceMs: number;
   readonly tasks: Readonly<Record<string, Task>>;
   readonly #schema: string;
   readonly #task: string;
   /** The runtimes that take jobs. There may be several on one schema: nodes of a cluster in one process. */
   readonly #hosts = new Set<JobQueueHost>();
 
-  constructor(schema: string, task: string, sweepIntervalMs: number) {
+  constructor(schema: string, task: string, sweepIntervalMs: number, graceMs: number) {
+    this.graceMs = graceMs;
     this.#schema = schema;
     this.#task = task;
     this.sweepIntervalMs = sweepIntervalMs;
@@ -143,6 +145,12 @@ function jobKey({ schema, address: { tenant, type, id }, name }: AlarmJobKey): s
   return `durable-object:${createHash("sha256")
     .update(JSON.stringify([schema, tenant, type, id, name]))
     .digest("base64url")}`;
+}
+
+function duration(name: string, value: Duration, leastMs: number): number {
+  const ms = parseDuration(value);
+  if (ms !== null && ms >= leastMs && Number.isFinite(ms)) return ms;
+  throw invalid(`${name} must be a duration such as "1m", not ${JSON.stringify(value)}.`);
 }
 
 function invalid(problem: string): DurableObjectError {

@@ -3,11 +3,12 @@
  *
  *   caller (CLIENT)  counter/increment
  *     └─ turn (SERVER)  counter/increment
- *          ├─ durable_object.wait      it waited for its turn
+ *          ├─ durable_object.wait      it waited for its turn, if it did
  *          ├─ durable_object.handler   the handler; what it starts is inside
- *          └─ durable_object.commit    its reply waited for the commit, which others may have shared
+ *          └─ durable_object.commit    its answer waited for the commit, which others may have shared
  *
- * The turn of an alarm begins a trace of its own, with a link to the turn that set it: that may be long over.
+ * The turn of an alarm is of the kind CONSUMER, and begins a trace of its own with a link to the turn that set it: that
+ * may be long over.
  */
 
 import {
@@ -21,7 +22,7 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
-import type { CallBegun, ObservedCall, ObservedTurn, TurnBegun } from "../ports/instrumentation.ts";
+import type { CallBegun, ObservedCall, ObservedCommit, ObservedTurn, TurnBegun } from "../ports/instrumentation.ts";
 import { errorType, withError, type Measures } from "./measures.ts";
 import { attributes, spans } from "./names.ts";
 import { spanContextOf, traceText } from "./trace-text.ts";
@@ -35,12 +36,7 @@ function measured({ address, handler }: CallBegun): Attributes {
 
 function described(begun: CallBegun): Attributes {
   const { tenant, type, id } = begun.address;
-  return {
-    ...measured(begun),
-    [attributes.tenant]: tenant,
-    [attributes.type]: type,
-    [attributes.id]: id,
-  };
+  return { ...measured(begun), [attributes.tenant]: tenant, [attributes.type]: type, [attributes.id]: id };
 }
 
 /** In ms since 1970, with fractions, and never backwards. */
@@ -54,8 +50,11 @@ function secondsSince(timeMs: number): number {
 
 function endSpan(span: Span, error: Error | null): void {
   if (error !== null) {
-    span.setAttribute(attributes.error, errorType(error));
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+    const code = errorType(error);
+    span.setAttribute(attributes.error, code);
+    // The message of a `fail` has the application's reason in it, which is meant for the caller.
+    const message = code === "HANDLER_FAILED" ? {} : { message: error.message };
+    span.setStatus({ code: SpanStatusCode.ERROR, ...message });
   }
   span.end(timeNow());
 }
@@ -68,15 +67,12 @@ export class CallSpan implements ObservedCall {
   readonly #begun: CallBegun;
   readonly #startedAt = timeNow();
 
-  constructor(tracer: Tracer, measures: Measures, parent: Context, begun: CallBegun) {
+  constructor(tracer: Tracer, measures: Measures, begun: CallBegun) {
     this.#measures = measures;
     this.#begun = begun;
     const name = `${begun.address.type}/${begun.handler}`;
-    this.#span = tracer.startSpan(
-      name,
-      { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(begun) },
-      parent,
-    );
+    const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(begun) };
+    this.#span = tracer.startSpan(name, options, context.active());
     this.trace = traceText(this.#span.spanContext());
   }
 
@@ -94,36 +90,38 @@ export class TurnSpan implements ObservedTurn {
   readonly #series: Attributes;
   readonly #context: Context;
   readonly #span: Span;
+  readonly #isAlarm: boolean;
+  readonly #arrivedAt: number;
   readonly #startedAt = timeNow();
   #handler: Span | null = null;
   #handledAt: number | null = null;
 
   constructor(tracer: Tracer, measures: Measures, begun: TurnBegun) {
+    const { address, handler, waitMs, attempt } = begun;
     this.#tracer = tracer;
     this.#measures = measures;
     this.#series = measured(begun);
-    const { address, handler, waitedMs, alarm } = begun;
-    const caller = spanContextOf(begun.trace);
-    const arrivedAt = this.#startedAt - waitedMs;
-    const isAlarm = alarm !== null;
-    const parent = caller === null || isAlarm ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, caller);
+    this.#isAlarm = attempt !== null;
+    this.#arrivedAt = this.#startedAt - waitMs;
+    const origin = spanContextOf(begun.trace);
+    const parent = origin === null || this.#isAlarm ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, origin);
     this.#span = tracer.startSpan(
       `${address.type}/${handler}`,
       {
-        kind: isAlarm ? SpanKind.CONSUMER : SpanKind.SERVER,
-        startTime: arrivedAt,
-        links: isAlarm && caller !== null ? [{ context: caller }] : [],
+        kind: this.#isAlarm ? SpanKind.CONSUMER : SpanKind.SERVER,
+        startTime: this.#arrivedAt,
+        links: this.#isAlarm && origin !== null ? [{ context: origin }] : [],
         attributes: {
           ...described(begun),
-          ...(isAlarm ? { [attributes.alarm]: handler, [attributes.attempt]: alarm.attempt } : {}),
+          ...(attempt === null ? {} : { [attributes.alarm]: handler, [attributes.attempt]: attempt }),
         },
       },
       parent,
     );
     this.trace = traceText(this.#span.spanContext());
     this.#context = trace.setSpan(parent, this.#span);
-    if (waitedMs > 0) this.#begin(spans.wait, arrivedAt).end(this.#startedAt);
-    measures.waits.record(waitedMs / 1_000, this.#series);
+    if (waitMs > 0) this.#begin(spans.wait, this.#arrivedAt).end(this.#startedAt);
+    measures.waits.record(waitMs / 1_000, this.#series);
   }
 
   run<Result>(work: () => Result): Result {
@@ -133,16 +131,36 @@ export class TurnSpan implements ObservedTurn {
 
   handled(error: Error | null): void {
     this.#measures.handlers.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    if (this.#handler !== null) endSpan(this.#handler, error);
-    this.#handler = null;
     this.#handledAt = timeNow();
+    if (this.#handler === null) return;
+    // What a handler threw, with its stack.
+    if (error?.cause instanceof Error && errorType(error) === "HANDLER_CRASHED") {
+      this.#handler.recordException(error.cause);
+    }
+    endSpan(this.#handler, error);
   }
 
-  end(error: Error | null, committed: boolean): void {
-    this.#measures.serverCalls.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    // What becomes of a commit that fails is that of the turn; a handler that failed had none of its own.
-    if (committed && this.#handledAt !== null) endSpan(this.#begin(spans.commit, this.#handledAt), error);
+  end(error: Error | null, commit: ObservedCommit | null): void {
+    // An alarm is no call: nobody waits for an answer.
+    if (!this.#isAlarm) {
+      this.#measures.serverCalls.record(secondsSince(this.#arrivedAt), withError(this.#series, error));
+    }
+    if (commit !== null && this.#handledAt !== null) this.#committed(error, commit, this.#handledAt);
     endSpan(this.#span, error);
+  }
+
+  /** From the end of the handler: gathering with others is a part of it. */
+  #committed(error: Error | null, { commitNumber, commitSize, revision }: ObservedCommit, startTime: number): void {
+    const span = this.#begin(spans.commit, startTime);
+    if (commitNumber > 0) {
+      // The same number in another trace is the same commit.
+      span.setAttributes({
+        [attributes.commit]: commitNumber,
+        [attributes.batchSize]: commitSize,
+        [attributes.revision]: revision,
+      });
+    }
+    endSpan(span, error);
   }
 
   #begin(name: string, startTime: number): Span {

@@ -37,11 +37,13 @@ export interface PgBossOptions {
   readonly pollingInterval?: Duration | undefined;
   /** How many jobs are taken at a time. Default 256. */
   readonly batch?: number | undefined;
-  /** How often alarms are looked for that are due and have no job. Default `"1m"`. */
+  /** How long after it is due an alarm is delivered whose job has not come. Default `"5s"`. */
+  readonly grace?: Duration | undefined;
+  /** How often alarms are looked for that are due and that nobody here knew of. Default `"1m"`. */
   readonly sweepInterval?: Duration | undefined;
 }
 
-const optionNames = new Set(["boss", "queue", "deadLetter", "pollingInterval", "batch", "sweepInterval"]);
+const optionNames = new Set(["boss", "queue", "deadLetter", "pollingInterval", "batch", "grace", "sweepInterval"]);
 const shortestPollingMs = 500;
 /** How often waking an object is tried: as often as the original runs a job. */
 const retryLimit = 2;
@@ -74,23 +76,38 @@ export function pgBoss(options: PgBossOptions): JobQueue {
     throw invalid(`batch must be a whole number from 1, not ${String(batch)}.`);
   const pollingMs = duration("pollingInterval", options.pollingInterval ?? shortestPollingMs, shortestPollingMs);
   const sweepIntervalMs = duration("sweepInterval", options.sweepInterval ?? "1m", 1);
-  return new PgBossQueue(boss, queue, deadLetter ?? null, sweepIntervalMs, {
-    batchSize: batch,
-    pollingIntervalSeconds: pollingMs / 1_000,
-    burstWhenBatchFull: true,
-  });
+  const graceMs = duration("grace", options.grace ?? "5s", 0);
+  return new PgBossQueue(
+    boss,
+    queue,
+    deadLetter ?? null,
+    { sweepIntervalMs, graceMs },
+    {
+      batchSize: batch,
+      pollingIntervalSeconds: pollingMs / 1_000,
+      burstWhenBatchFull: true,
+    },
+  );
 }
 
 class PgBossQueue implements JobQueue {
   readonly name = "pg-boss";
   readonly sweepIntervalMs: number;
+  readonly graceMs: number;
   readonly #boss: PgBoss;
   readonly #queue: string;
   readonly #deadLetter: string | null;
   readonly #work: WorkOptions;
 
-  constructor(boss: PgBoss, queue: string, deadLetter: string | null, sweepIntervalMs: number, work: WorkOptions) {
+  constructor(
+    boss: PgBoss,
+    queue: string,
+    deadLetter: string | null,
+    { sweepIntervalMs, graceMs }: Pick<JobQueue, "sweepIntervalMs" | "graceMs">,
+    work: WorkOptions,
+  ) {
     this.sweepIntervalMs = sweepIntervalMs;
+    this.graceMs = graceMs;
     this.#boss = boss;
     this.#queue = queue;
     this.#deadLetter = deadLetter;

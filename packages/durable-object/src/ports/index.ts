@@ -80,4 +80,11 @@ export type {
 } from "./store-inspector.ts";
 
 // Who follows calls
-export type { CallBegun, Instrumentation, ObservedCall, ObservedTurn, TurnBegun } from "./instrumentation.ts";
+export type {
+  CallBegun,
+  Instrumentation,
+  ObservedCall,
+  ObservedCommit,
+  ObservedTurn,
+  TurnBegun,
+} from "./instrumentation.ts";

@@ -87,6 +87,8 @@ export interface JobQueue {
   readonly name: string;
   /** How often alarms are looked for that are due and have no job any more, in ms. */
   readonly sweepIntervalMs: number;
+  /** How long after it is due an alarm is delivered whose job has not come, in ms. */
+  readonly graceMs: number;
   /** Makes sure that the queue is there and at work, before anything is done with it. */
   prepare(): Promise<void>;
   start(host: JobQueueHost): RunningJobQueue;

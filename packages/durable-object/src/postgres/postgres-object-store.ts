@@ -37,8 +37,9 @@ import { PostgresInspector } from "./postgres-inspector.ts";
 import { PostgresLane } from "./postgres-lane.ts";
 import { PostgresLease } from "./postgres-lease.ts";
 import { migrateTables } from "./postgres-migrate.ts";
+import { migrationsText, newestVersion } from "./postgres-migrations.ts";
 import { PostgresNode } from "./postgres-node.ts";
-import { describe, type ResolvedPostgresOptions } from "./postgres-options.ts";
+import { describe, quoted, type ResolvedPostgresOptions } from "./postgres-options.ts";
 import { enter, leave, ownerJoining, thisOwner, type PostgresOwner } from "./postgres-owner.ts";
 import { takeOwnership, type Candidate } from "./postgres-ownership.ts";
 import { addressedAlarm, storedAlarm, textsOf } from "./postgres-rows.ts";
@@ -60,6 +61,17 @@ export class PostgresObjectStore implements ObjectStore, OwnershipStore, Inspect
 
   constructor(options: ResolvedPostgresOptions) {
     this.#options = options;
+  }
+
+  get tablesVersion(): number {
+    return newestVersion;
+  }
+
+  migrationSql(from: number, to: number | null): string {
+    const { schema } = this.#options;
+    // `public` is there, and even `IF NOT EXISTS` asks for the right to create a schema.
+    const create = from === 0 && schema !== "public" ? `CREATE SCHEMA IF NOT EXISTS ${quoted(schema)};\n` : "";
+    return `BEGIN;\n${create}${migrationsText(schema, from, to)}COMMIT;\n`;
   }
 
   /** @throws {@link StoreFailure} */

@@ -116,13 +116,17 @@ export class Runtime implements AsyncDisposable {
     const { environment, instrumentation, scheduler } = this.#options;
     await scheduler.prepare?.();
     if (instrumentation !== null) this.#detach = instrumentation.attach();
-    await this.#ownership.start({
+    const started = this.#ownership.start({
       environment,
       types: [...this.#types].map(({ name }) => name),
       begin: (store, node, lost) => this.#begin(store, node, lost),
       receive: (call) => this.#router.receive(call, this.#types.known(call.request.address.type).type),
       ended: (failure) => this.#ended(failure),
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
+    });
+    await started.catch((error: unknown) => {
+      this.#detach();
+      throw error;
     });
   }
 
@@ -279,6 +283,7 @@ export class Runtime implements AsyncDisposable {
       if (!isOwnFault(error)) throw error;
       // What the handler returned can never be stored: that is a failure like a throw, and counts.
       firing.failure = error.message;
+      firing.error = error;
       await this.#router.fire(type, operation, firing);
       return error;
     }

@@ -74,10 +74,9 @@ export const alarmOperations = {
 };
 
 const systemOperations = new Map(
-  [activateOperation, deactivateOperation, deleteOperation, wakeOperation, ...Object.values(alarmOperations)].map((each) => [
-    each.name,
-    each,
-  ]),
+  [activateOperation, deactivateOperation, deleteOperation, wakeOperation, ...Object.values(alarmOperations)].map(
+    (each) => [each.name, each],
+  ),
 );
 
 /** The name of an operation between nodes: no handler's name begins like that of one of the library's own. */

@@ -35,7 +35,7 @@ export function guardInstrumentation(inner: Instrumentation): Instrumentation {
     trace: observed.trace,
     run: (work) => runGuarded(observed, work),
     handled: (error) => guard(() => observed.handled(error), undefined),
-    end: (error, committed) => guard(() => observed.end(error, committed), undefined),
+    end: (error, commit) => guard(() => observed.end(error, commit), undefined),
   });
   return {
     attach: () => {

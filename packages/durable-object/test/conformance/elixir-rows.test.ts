@@ -28,6 +28,8 @@ const areas: Readonly<Record<string, number>> = {
   "W-OB": 5,
   "W-TE": 1,
   "W-TS": 1,
+  MIG: 8,
+  "W-MI": 1,
 };
 
 function rowsOf(area: string, count: number): string[] {
