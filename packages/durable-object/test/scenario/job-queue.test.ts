@@ -21,7 +21,8 @@ const Bell = defineObject({
   type: "bell",
   state: { rings: 0 },
   handlers: {
-    ringAt: ({ state }, at: number, name: "ring" | "slow" = "ring") => noreply({ ...state }, schedule(name, new Date(at))),
+    ringAt: ({ state }, at: number, name: "ring" | "slow" = "ring") =>
+      noreply({ ...state }, schedule(name, new Date(at))),
     ringIn: ({ state }, ms: number) => noreply({ ...state }, schedule("ring", ms)),
     rings: ({ state }) => reply(state.rings),
   },
@@ -44,7 +45,12 @@ describe.skipIf(!hasPostgres)("alarms as jobs, where something goes wrong", () =
   let queues = 0;
 
   async function startBoss(): Promise<PgBoss> {
-    const started = new PgBoss({ connectionString: postgresUrl(), schema: bossSchema, supervise: false, schedule: false });
+    const started = new PgBoss({
+      connectionString: postgresUrl(),
+      schema: bossSchema,
+      supervise: false,
+      schedule: false,
+    });
     started.on("error", () => {});
     return await started.start();
   }
@@ -120,7 +126,11 @@ describe.skipIf(!hasPostgres)("alarms as jobs, where something goes wrong", () =
     await runtime.get(Bell, "b").ringAt(Date.now() + 86_400_000);
     await runtime.stop();
     await boss.deleteAllJobs(queue);
-    const next = await start({ objects, store: store(), scheduler: pgBoss({ boss, queue, sweepInterval: "1h", grace: "50ms" }) });
+    const next = await start({
+      objects,
+      store: store(),
+      scheduler: pgBoss({ boss, queue, sweepInterval: "1h", grace: "50ms" }),
+    });
     await expect.poll(() => next.get(Bell, "a").rings()).toBe(1);
     expect(await next.get(Bell, "b").rings()).toBe(0);
     expect(await next.get(Bell, "b").alarms.list()).toHaveLength(1);
@@ -172,7 +182,9 @@ onEveryStore("a store that cannot write jobs", (stores) => {
   test.skipIf(!hasPostgres || stores.name === "postgres")("is refused, and is free for the next runtime", async () => {
     const disk = await stores.create();
     const queue = { boss: { insert() {}, work() {}, getQueue: async () => ({}) } as unknown as PgBoss };
-    expect(await codeOf(createRuntime({ objects, store: disk.open(), scheduler: pgBoss(queue) }))).toBe("INVALID_OPTION");
+    expect(await codeOf(createRuntime({ objects, store: disk.open(), scheduler: pgBoss(queue) }))).toBe(
+      "INVALID_OPTION",
+    );
     const runtime = await start({ objects, store: disk.open() });
     expect(await runtime.get(Bell, "a").rings()).toBe(0);
   });
