@@ -7,25 +7,26 @@ import { EventEmitter, on } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { createRuntime } from "durable-object";
 import { storeFor } from "../store.ts";
 import { Reader } from "./reader.ts";
 import { Room } from "./room.ts";
 
 const runtime = await createRuntime({ objects: [Room, Reader], store: storeFor("chat-room") });
-const page = readFileSync(join(import.meta.dirname, "page.html"));
+const page = readFileSync(new URL("page.html", import.meta.url));
 /** Rings when a room has news. It rings in this process only: pages at another one look at their next beat. */
 const bell = new EventEmitter().setMaxListeners(0);
 
 async function listen(id: string, member: string, last: number, response: ServerResponse): Promise<void> {
   const room = runtime.get(Room, id);
-  const gone = new AbortController();
-  response.once("close", () => gone.abort()).writeHead(200, { "content-type": "text/event-stream" });
-  const rings = on(bell, id, { signal: gone.signal });
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const rings = on(bell, id);
   const beat = (): unknown => room.safe.enter(member).then(() => bell.emit(id));
   const beats = setInterval(beat, 5_000);
-  gone.signal.addEventListener("abort", () => clearInterval(beats));
+  response.once("close", () => {
+    clearInterval(beats);
+    void rings.return?.();
+  });
   beat();
   let seen = last;
   for await (const _ of rings) {
@@ -39,7 +40,7 @@ async function listen(id: string, member: string, last: number, response: Server
 async function answer({ url = "/", headers, method }: IncomingMessage, response: ServerResponse): Promise<unknown> {
   const { pathname, searchParams } = new URL(url, "http://localhost");
   const [room = "", member = "", text = ""] = ["room", "member", "text"].map((name) => searchParams.get(name) ?? "");
-  if (pathname === "/events") return await listen(room, member, Number(headers["last-event-id"] ?? 0), response);
+  if (pathname === "/events") return listen(room, member, Number(headers["last-event-id"] ?? 0), response);
   if (pathname === "/unread") return response.end(JSON.stringify(await runtime.get(Reader, member).unread()));
   if (pathname !== "/say" || method !== "POST") return response.end(page);
   await runtime.get(Room, room).say(member, text);

@@ -2,11 +2,11 @@
 
 import { defineObject, noreply, read, reply } from "durable-object";
 
-type ByRoom = Readonly<Record<string, number>>;
+const none: Readonly<Record<string, number>> = {};
 
 export const Reader = defineObject({
   type: "reader",
-  state: { posted: {} as ByRoom, seen: {} as ByRoom },
+  state: { posted: none, seen: none },
   handlers: {
     posted: ({ state }, room: string, number: number) =>
       noreply({ ...state, posted: { ...state.posted, [room]: number } }),

@@ -13,6 +13,7 @@ const hereMs = 15_000;
 type Message = Readonly<{ number: number; from: string; text: string }>;
 /** Until when each member is here, in ms since 1970; 0 for who is away. */
 type Members = Readonly<Record<string, number>>;
+const nobody: Members = {};
 
 /** The next one to leave decides when the alarm is due. Set again, it is replaced. */
 function leaving(members: Members) {
@@ -22,7 +23,7 @@ function leaving(members: Members) {
 
 export const Room = defineObject({
   type: "room",
-  state: { posted: 0, messages: [] as readonly Message[], members: {} as Members },
+  state: { posted: 0, messages: [] as readonly Message[], members: nobody },
   handlers: {
     enter: ({ state, now }, member: string) => {
       const members = { ...state.members, [member]: now + hereMs };
@@ -44,7 +45,7 @@ export const Room = defineObject({
   alarms: {
     leave: ({ state, now }) => {
       const stay = Object.entries(state.members).map(([member, until]) => [member, until > now ? until : 0] as const);
-      const members = Object.fromEntries(stay);
+      const members: Members = Object.fromEntries(stay);
       return noreply({ ...state, members }, ...leaving(members));
     },
     tell: async ({ state, id, get }) => {

@@ -12,26 +12,22 @@ import { z } from "zod";
 import { catalogue, Stock } from "./stock.ts";
 
 type Lines = Readonly<Record<string, number>>;
-interface Order {
-  readonly number: number;
-  readonly lines: Lines;
-  readonly missing: Lines;
-  readonly totalCents: number;
-  readonly step: "begun" | "reserved" | "paid";
-}
+type Step = "begun" | "reserved" | "paid";
+type Order = Readonly<{ number: number; lines: Lines; missing: Lines; totalCents: number; step: Step }>;
 interface CartState {
   readonly lines: Lines;
   readonly orders: number;
   readonly order: Order | null;
   readonly receipt: Order | null;
 }
+const empty: CartState = { lines: {}, orders: 0, order: null, receipt: null };
 
 const cost = (lines: Lines): number =>
   Object.entries(lines).reduce((sum, [product, count]) => sum + (catalogue.get(product)?.cents ?? 0) * count, 0);
 
 export const Cart = defineObject({
   type: "cart",
-  state: { lines: {}, orders: 0, order: null, receipt: null } as CartState,
+  state: empty,
   handlers: {
     put: handler({ args: z.tuple([z.string(), z.int().min(0).max(20)]) }, ({ state }, product, count) => {
       if (!catalogue.has(product)) return fail({ code: "unknown_product", product });

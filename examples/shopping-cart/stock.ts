@@ -12,11 +12,12 @@ export const catalogue = new Map([
   ["kettle", { name: "Small kettle", cents: 3900 }],
 ]);
 
+const nobody: Readonly<Record<string, number>> = {};
 const count = z.int().min(1).max(1_000);
 
 export const Stock = defineObject({
   type: "stock",
-  state: { available: 12, sold: 0, held: {} as Readonly<Record<string, number>> },
+  state: { available: 12, sold: 0, held: nobody },
   handlers: {
     hold: handler({ args: z.tuple([z.string(), count]) }, ({ state }, order, wanted) => {
       const { available, held } = state;
