@@ -19,6 +19,7 @@ import {
 } from "typedoc";
 import { readIndex } from "../../scripts/check/doc-index.ts";
 import { brokenLinks } from "./broken-links.ts";
+import { keepCodeInHeadings } from "./code-in-headings.ts";
 import { linkByName } from "./named-links.ts";
 import { framePages } from "./page-frame.ts";
 
@@ -56,6 +57,7 @@ const options: TypeDocOptions = {
   searchInComments: true,
   highlightLanguages: ["typescript", "javascript", "json", "bash", "sql", "elixir", "yaml", "ini", "toml", "console"],
   ignoredHighlightLanguages: ["mermaid"],
+  markdownItLoader: keepCodeInHeadings,
   lightHighlightTheme: "github-light",
   darkHighlightTheme: "github-dark",
   treatWarningsAsErrors: true,
