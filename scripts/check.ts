@@ -37,7 +37,7 @@ const steps: readonly Step[] = [
   {
     name: "types",
     about: "library, tests, benchmarks and scripts",
-    commands: ["tsc -p packages/durable-object", "tsc -p scripts"],
+    commands: ["tsc -p packages/durable-object", "tsc -p scripts", "tsc -p docs/site"],
   },
   {
     name: "package",

@@ -22,6 +22,7 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
+import type { Address } from "../core/address.ts";
 import type { CallBegun, ObservedCall, ObservedCommit, ObservedTurn, TurnBegun } from "../ports/instrumentation.ts";
 import { errorType, withError, type Measures } from "./measures.ts";
 import { attributes, spans } from "./names.ts";
@@ -29,14 +30,26 @@ import { spanContextOf, traceText } from "./trace-text.ts";
 
 const system = "durable_object";
 
-/** What every series of a call has; no ids. */
-function measured({ address, handler }: CallBegun): Attributes {
-  return { [attributes.system]: system, [attributes.method]: `${address.type}/${handler}` };
+/** The attributes of what is measured of a call, by its name: few, and the same again and again. No ids. */
+const series = new Map<string, Attributes>();
+
+function seriesOf(name: string): Attributes {
+  let known = series.get(name);
+  if (known === undefined) {
+    known = Object.freeze({ [attributes.system]: system, [attributes.method]: name });
+    series.set(name, known);
+  }
+  return known;
 }
 
-function described(begun: CallBegun): Attributes {
-  const { tenant, type, id } = begun.address;
-  return { ...measured(begun), [attributes.tenant]: tenant, [attributes.type]: type, [attributes.id]: id };
+function described({ tenant, type, id }: Address, name: string): Attributes {
+  return {
+    [attributes.system]: system,
+    [attributes.method]: name,
+    [attributes.tenant]: tenant,
+    [attributes.type]: type,
+    [attributes.id]: id,
+  };
 }
 
 /** In ms since 1970, with fractions, and never backwards. */
@@ -64,20 +77,20 @@ export class CallSpan implements ObservedCall {
   readonly trace: string | null;
   readonly #span: Span;
   readonly #measures: Measures;
-  readonly #begun: CallBegun;
+  readonly #series: Attributes;
   readonly #startedAt = timeNow();
 
-  constructor(tracer: Tracer, measures: Measures, begun: CallBegun) {
+  constructor(tracer: Tracer, measures: Measures, { address, handler }: CallBegun) {
+    const name = `${address.type}/${handler}`;
     this.#measures = measures;
-    this.#begun = begun;
-    const name = `${begun.address.type}/${begun.handler}`;
-    const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(begun) };
+    this.#series = seriesOf(name);
+    const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(address, name) };
     this.#span = tracer.startSpan(name, options, context.active());
     this.trace = traceText(this.#span.spanContext());
   }
 
   end(error: Error | null): void {
-    this.#measures.clientCalls.record(secondsSince(this.#startedAt), withError(measured(this.#begun), error));
+    this.#measures.clientCalls.record(secondsSince(this.#startedAt), withError(this.#series, error));
     endSpan(this.#span, error);
   }
 }
@@ -100,19 +113,20 @@ export class TurnSpan implements ObservedTurn {
     const { address, handler, waitMs, attempt } = begun;
     this.#tracer = tracer;
     this.#measures = measures;
-    this.#series = measured(begun);
+    const name = `${address.type}/${handler}`;
+    this.#series = seriesOf(name);
     this.#isAlarm = attempt !== null;
     this.#arrivedAt = this.#startedAt - waitMs;
     const origin = spanContextOf(begun.trace);
     const parent = origin === null || this.#isAlarm ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, origin);
     this.#span = tracer.startSpan(
-      `${address.type}/${handler}`,
+      name,
       {
         kind: this.#isAlarm ? SpanKind.CONSUMER : SpanKind.SERVER,
         startTime: this.#arrivedAt,
         links: this.#isAlarm && origin !== null ? [{ context: origin }] : [],
         attributes: {
-          ...described(begun),
+          ...described(address, name),
           ...(attempt === null ? {} : { [attributes.alarm]: handler, [attributes.attempt]: attempt }),
         },
       },
@@ -120,13 +134,13 @@ export class TurnSpan implements ObservedTurn {
     );
     this.trace = traceText(this.#span.spanContext());
     this.#context = trace.setSpan(parent, this.#span);
-    if (waitMs > 0) this.#begin(spans.wait, this.#arrivedAt).end(this.#startedAt);
+    if (waitMs > 0) this.#begin(spans.wait, this.#arrivedAt)?.end(this.#startedAt);
     measures.waits.record(waitMs / 1_000, this.#series);
   }
 
   run<Result>(work: () => Result): Result {
     this.#handler = this.#begin(spans.handler, timeNow());
-    return context.with(trace.setSpan(this.#context, this.#handler), work);
+    return context.with(this.#handler === null ? this.#context : trace.setSpan(this.#context, this.#handler), work);
   }
 
   handled(error: Error | null): void {
@@ -152,6 +166,7 @@ export class TurnSpan implements ObservedTurn {
   /** From the end of the handler: gathering with others is a part of it. */
   #committed(error: Error | null, { commitNumber, commitSize, revision }: ObservedCommit, startTime: number): void {
     const span = this.#begin(spans.commit, startTime);
+    if (span === null) return;
     if (commitNumber > 0) {
       // The same number in another trace is the same commit.
       span.setAttributes({
@@ -163,7 +178,8 @@ export class TurnSpan implements ObservedTurn {
     endSpan(span, error);
   }
 
-  #begin(name: string, startTime: number): Span {
-    return this.#tracer.startSpan(name, { startTime }, this.#context);
+  /** A part of the turn; null if the turn itself is not recorded. */
+  #begin(name: string, startTime: number): Span | null {
+    return this.#span.isRecording() ? this.#tracer.startSpan(name, { startTime }, this.#context) : null;
   }
 }

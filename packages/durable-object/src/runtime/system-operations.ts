@@ -42,16 +42,8 @@ export const deactivateOperation = operation("deactivate", "async", (context) =>
 /** Deletes the object. */
 export const deleteOperation = operation("delete", "sync", (context) => noreply(context.state, destroy()));
 
-/** The job of an alarm has come: the node that owns the object looks for what is due. */
-export const wakeOperation = operation(
-  "alarms.wake",
-  "sync",
-  (context) => {
-    context.look();
-    return noreply();
-  },
-  true,
-);
+/** The job of an alarm has come: the node that owns the object looks for what is due. The router does it; it is no turn. */
+export const wakeOperation = operation("alarms.wake", "sync", () => noreply(), true);
 
 /** The operations behind `stub.alarms`. */
 export const alarmOperations = {

@@ -1,6 +1,7 @@
 /** The suite that is shipped to third parties, on the schedulers that are job queues, on a real PostgreSQL. */
 
-import { Logger, run } from "graphile-worker";
+import { Logger, run, type Runner } from "graphile-worker";
+import { Pool } from "pg";
 import { PgBoss } from "pg-boss";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { graphileWorker } from "../../src/graphile-worker/index.ts";
@@ -9,6 +10,9 @@ import { pgBoss } from "../../src/pg-boss/index.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { schedulerSuite } from "../../src/testing/index.ts";
 import { freshSchema, hasPostgres, postgresUrl, sharedPool } from "../support/postgres-place.ts";
+
+/** Some cases set alarms before the scheduler starts: those have no job, and fire by the grace. */
+const times = { grace: "2s", sweepInterval: "1h" } as const;
 
 describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const boss = new PgBoss({
@@ -22,6 +26,8 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
 
   beforeAll(async () => {
+    // Tests that run side by side have a store each on the same pool.
+    sharedPool().setMaxListeners(100);
     boss.on("error", () => {});
     await boss.start();
   });
@@ -41,28 +47,37 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     time: "real",
     test: test.concurrent,
     create: async () => ({
-      scheduler: pgBoss({ boss, queue: `suite-${++queues}`, grace: "2s", sweepInterval: "1h" }),
+      scheduler: pgBoss({ boss, queue: `suite-${++queues}`, ...times }),
       store: store(),
       dispose: async () => {},
     }),
   });
 
+  // One runner for all tests: each that starts makes tables and connections of its own.
+  const graphileSchema = hasPostgres ? freshSchema() : "none";
+  const alarms = graphileWorker({ schema: graphileSchema, ...times });
+  let runner: Runner | undefined;
+
+  beforeAll(async () => {
+    const pgPool = new Pool({ connectionString: postgresUrl(), max: 8 });
+    for (const event of ["error", "connect"] as const) pgPool.on(event, () => {});
+    runner = await run({
+      pgPool,
+      schema: graphileSchema,
+      taskList: { ...alarms.tasks },
+      concurrency: 8,
+      pollInterval: 200,
+      noHandleSignals: true,
+      logger: new Logger(() => () => {}),
+    });
+    void runner.promise.finally(() => pgPool.end());
+  });
+  afterAll(() => runner?.stop());
+
   schedulerSuite({
     name: "Graphile Worker",
     time: "real",
     test: test.concurrent,
-    create: async () => {
-      const schema = freshSchema();
-      const scheduler = graphileWorker({ schema, grace: "2s", sweepInterval: "1h" });
-      const runner = await run({
-        pgPool: sharedPool(),
-        schema,
-        taskList: { ...scheduler.tasks },
-        pollInterval: 200,
-        noHandleSignals: true,
-        logger: new Logger(() => () => {}),
-      });
-      return { scheduler, store: store(), dispose: () => runner.stop().catch(() => {}) };
-    },
+    create: async () => ({ scheduler: alarms, store: store(), dispose: async () => {} }),
   });
 });
