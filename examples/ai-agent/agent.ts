@@ -47,7 +47,7 @@ export function defineAgent(model: Ask<readonly Step[], Move>, tools: Readonly<R
     state: silence,
     handlers: {
       tell: ({ state }, text: string) => ask(add(state, "user", text)),
-      // Conversation names Task and Task names Conversation, so one of them says what it returns.
+      // Conversation and Task name each other, so one of them says what it returns.
       answered: ({ state, now }, number: number, answer: string | Move): NoReply<Talk, string> => {
         if (state.work?.number !== number) return noreply(); // it was given up
         const talk = { ...state, work: null };

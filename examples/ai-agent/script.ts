@@ -1,6 +1,6 @@
 /**
- * A model that follows a script, and a slow tool. A real model is one function of the same type: it sends the steps to a
- * provider, with the key as the idempotency key of the request, and makes a move of the answer.
+ * A model that follows a script, and a slow tool. A real model is a function of the same type: it sends the steps to a
+ * provider, under the key, and makes a move of the answer.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
