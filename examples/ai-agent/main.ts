@@ -14,7 +14,6 @@ for (let shown = 0, isOver = false; !isOver;) {
   await sleep(20);
   const steps = await ann.steps();
   for (const { by, text } of steps.slice(shown)) console.log(`${by}: ${text}`);
-  shown = steps.length;
-  isOver = steps.at(-1)?.by === "model" && steps.at(-2)?.by === "clock";
+  [shown, isOver] = [steps.length, steps.at(-1)?.by === "model" && steps.at(-2)?.by === "clock"];
 }
 await runtime.delete(Conversation, "ann"); // the next run begins anew
