@@ -57,6 +57,7 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const graphileSchema = hasPostgres ? freshSchema() : "none";
   const alarms = graphileWorker({ schema: graphileSchema, ...times });
   let runner: Runner | undefined;
+  let pool: Pool | undefined;
 
   beforeAll(async () => {
     const pgPool = new Pool({ connectionString: postgresUrl(), max: 8 });
@@ -70,9 +71,12 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
       noHandleSignals: true,
       logger: new Logger(() => () => {}),
     });
-    void runner.promise.finally(() => pgPool.end());
+    pool = pgPool;
   });
-  afterAll(() => runner?.stop());
+  afterAll(async () => {
+    await runner?.stop();
+    await pool?.end();
+  });
 
   schedulerSuite({
     name: "Graphile Worker",
