@@ -17,6 +17,8 @@ const storeSweepMs = 60_000;
 /** How often it is swept where nothing is written. */
 const idleStoreSweepMs = 3_600_000;
 const tombstoneKeptMs = 86_400_000;
+/** Between two sweeps of one time. */
+const sweepPauseMs = 100;
 const recordsPerSweep = 1_000;
 
 /** One timer for everything that happens because nothing happened. */
@@ -35,6 +37,7 @@ export class Sweeper {
   /** Whether something was written since the store was swept. */
   #written = true;
   #sweepingStore: Promise<void> | null = null;
+  #endPause = (): void => {};
 
   constructor(table: ActivationTable, store: OpenObjectStore, environment: Environment, types: Iterable<ObjectType>) {
     this.#table = table;
@@ -69,7 +72,18 @@ export class Sweeper {
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#endPause();
     await this.#sweepingStore;
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#environment.after(sweepPauseMs, resolve);
+      this.#endPause = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   #wakeBy(timeMs: number): void {
@@ -97,15 +111,18 @@ export class Sweeper {
     const now = this.#environment.now();
     // What builds on a tombstone must not outlive it.
     for (const activation of this.#table) if (activation.isTombstone) activation.leaveIfIdle();
+    const sweep = { now, tombstonesBefore: now - tombstoneKeptMs, limit: recordsPerSweep };
     try {
-      const sweep = { now, tombstonesBefore: now - tombstoneKeptMs, limit: recordsPerSweep };
-      if ((await this.#store.sweep(sweep)) < recordsPerSweep) return;
+      // As long as there is more than one sweep takes. In between others have their turn at the store.
+      while ((await this.#store.sweep(sweep)) >= recordsPerSweep) {
+        await this.#pause();
+        if (this.#timer === null) return;
+      }
     } catch (cause) {
       // Nothing depends on it: the next sweep tries again.
       publishWarning({ warning: "sweep-failed", message: `Sweeping the store failed: ${messageOf(cause)}`, cause });
+      this.wrote();
     }
-    // There is more to forget than one sweep takes.
-    this.wrote();
   }
 }
 
