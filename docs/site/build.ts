@@ -117,11 +117,11 @@ function nameOf(page: Models.DocumentReflection): void {
   page.frontmatter["group"] = entry.section;
 }
 
-/** A link to a heading of the front page has no file in it: without a server it would open the folder. */
+/** A link to the front page has no file in it: without a server it would open the folder. */
 function nameFrontPage(): void {
   for (const file of globSync("documents/*.html", { cwd: out })) {
     const html = readFileSync(join(out, file), "utf8");
-    writeFileSync(join(out, file), html.replaceAll('href="../#', 'href="../index.html#'));
+    writeFileSync(join(out, file), html.replaceAll(/href="\.\.\/(?=["#])/g, 'href="../index.html'));
   }
 }
 
