@@ -115,7 +115,7 @@ async function* linesOf(from: Readable, place: string): AsyncGenerator<ImportedL
       try {
         line = readLine(text, number);
       } catch (error) {
-        throw error instanceof WrongLine ? wrong(error.problem) : error;
+        throw error instanceof WrongLine ? wrong(error.message) : error;
       }
       if (ended) throw wrong("there is something after the end");
       if (line.kind === "last") ended = true;

@@ -71,7 +71,7 @@ async function everything(project: CommandProject): Promise<unknown> {
       state === null ? null : JSON.parse(state),
       state === null ? null : stateVersion,
     ]),
-    alarms: alarms.map(({ generation: _, ...alarm }) => alarm),
+    alarms: alarms.map((alarm) => ({ ...alarm, generation: 0 })),
   };
 }
 
