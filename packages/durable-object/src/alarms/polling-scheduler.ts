@@ -126,8 +126,8 @@ class PollingScheduler implements RunningScheduler {
     if (earliest < this.#lookAt) this.#lookBy(earliest);
   }
 
-  look(): void {
-    if (this.#phase !== "stopped") this.#lookBy(-Infinity);
+  look(atMs = -Infinity): void {
+    if (this.#phase !== "stopped" && atMs < this.#lookAt) this.#lookBy(atMs);
   }
 
   async stop(): Promise<void> {

@@ -10,7 +10,17 @@ import { createHash } from "node:crypto";
 import type { Task } from "graphile-worker";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
-import type { AlarmJob, AlarmJobKey, JobChanges, JobQueue, JobQueueHost, RunningJobQueue } from "../ports/job-queue.ts";
+import {
+  clampedJobTime,
+  contentOfJob,
+  jobOfContent,
+  type AlarmJob,
+  type AlarmJobKey,
+  type JobChanges,
+  type JobQueue,
+  type JobQueueHost,
+  type RunningJobQueue,
+} from "../ports/job-queue.ts";
 import type { RunSql } from "../ports/object-store.ts";
 
 /** How alarms become jobs. */
@@ -70,32 +80,32 @@ class GraphileQueue implements GraphileAlarms {
   readonly tasks: Readonly<Record<string, Task>>;
   readonly #schema: string;
   readonly #task: string;
-  /** The runtimes that take jobs, by the schema of their tables. */
-  readonly #hosts = new Map<string, JobQueueHost>();
+  /** The runtimes that take jobs. There may be several on one schema: nodes of a cluster in one process. */
+  readonly #hosts = new Set<JobQueueHost>();
 
   constructor(schema: string, task: string, sweepIntervalMs: number, graceMs: number) {
     this.graceMs = graceMs;
     this.#schema = schema;
     this.#task = task;
     this.sweepIntervalMs = sweepIntervalMs;
-    this.tasks = { [task]: async (payload) => await this.#wake(payload as AlarmJob) };
+    this.tasks = { [task]: async (payload) => await this.#wake(jobOfContent(payload)) };
   }
 
   /** Whether the tables are there is known when the first job is written: the runner may be another process's. */
   async prepare(): Promise<void> {}
 
   start(host: JobQueueHost): RunningJobQueue {
-    this.#hosts.set(host.schema, host);
+    this.#hosts.add(host);
     return {
       change: async (run, changes) => await this.#change(run, changes),
       stop: async () => {
-        if (this.#hosts.get(host.schema) === host) this.#hosts.delete(host.schema);
+        this.#hosts.delete(host);
       },
     };
   }
 
   async #wake(job: AlarmJob): Promise<void> {
-    const host = this.#hosts.get(job.schema);
+    const host = [...this.#hosts].find(({ schema }) => schema === job.schema);
     if (host === undefined) {
       throw new Error(
         `No runtime of this process works on the schema "${job.schema}" with the task "${this.#task}" just now.`,
@@ -108,12 +118,16 @@ class GraphileQueue implements GraphileAlarms {
     const kept = new Set(set.map(jobKey));
     const gone = removed.map(jobKey).filter((key) => !kept.has(key));
     try {
-      if (gone.length > 0) await run(`SELECT ${this.#schema}.remove_job(key) FROM unnest($1::text[]) AS key`, [gone]);
+      if (gone.length > 0) await run(`SELECT "${this.#schema}".remove_job(key) FROM unnest($1::text[]) AS key`, [gone]);
       if (set.length === 0) return;
-      const jobs = set.map((job) => ({ key: jobKey(job), run_at: new Date(job.dueAt).toISOString(), payload: job }));
+      const jobs = set.map((job) => ({
+        key: jobKey(job),
+        run_at: new Date(clampedJobTime(job.dueAt)).toISOString(),
+        payload: contentOfJob(job),
+      }));
       // With the same key: takes the place of one that waits; beside one that runs there is a new one.
       await run(
-        `SELECT ${this.#schema}.add_job($1, payload => job.payload, run_at => job.run_at, max_attempts => $2, job_key => job.key)
+        `SELECT "${this.#schema}".add_job($1, payload => job.payload, run_at => job.run_at, max_attempts => $2, job_key => job.key)
          FROM json_to_recordset($3::json) AS job (key text, run_at timestamptz, payload json)`,
         [this.#task, maxAttempts, JSON.stringify(jobs)],
       );

@@ -22,6 +22,7 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
+import type { Address } from "../core/address.ts";
 import type { CallBegun, ObservedCall, ObservedCommit, ObservedTurn, TurnBegun } from "../ports/instrumentation.ts";
 import { errorType, withError, type Measures } from "./measures.ts";
 import { attributes, spans } from "./names.ts";
@@ -29,26 +30,49 @@ import { spanContextOf, traceText } from "./trace-text.ts";
 
 const system = "durable_object";
 
-/** What every series of a call has; no ids. */
-function measured({ address, handler }: CallBegun): Attributes {
-  return { [attributes.system]: system, [attributes.method]: `${address.type}/${handler}` };
+/** A handler of a type: what its spans are called, and the attributes of what is measured of it. No ids. */
+interface Method {
+  readonly name: string;
+  readonly series: Attributes;
 }
 
-function described(begun: CallBegun): Attributes {
-  const { tenant, type, id } = begun.address;
-  return { ...measured(begun), [attributes.tenant]: tenant, [attributes.type]: type, [attributes.id]: id };
+/** By type and handler: they are few, and the same again and again. */
+const methods = new Map<string, Map<string, Method>>();
+
+function methodOf(type: string, handler: string): Method {
+  let ofType = methods.get(type);
+  if (ofType === undefined) methods.set(type, (ofType = new Map<string, Method>()));
+  let known = ofType.get(handler);
+  if (known === undefined) {
+    const name = `${type}/${handler}`;
+    known = { name, series: Object.freeze({ [attributes.system]: system, [attributes.method]: name }) };
+    ofType.set(handler, known);
+  }
+  return known;
 }
+
+function described({ tenant, type, id }: Address, name: string): Attributes {
+  return {
+    [attributes.system]: system,
+    [attributes.method]: name,
+    [attributes.tenant]: tenant,
+    [attributes.type]: type,
+    [attributes.id]: id,
+  };
+}
+
+const { timeOrigin } = performance;
 
 /** In ms since 1970, with fractions, and never backwards. */
 function timeNow(): number {
-  return performance.timeOrigin + performance.now();
+  return timeOrigin + performance.now();
 }
 
-function secondsSince(timeMs: number): number {
-  return Math.max(0, timeNow() - timeMs) / 1_000;
+function seconds(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs) / 1_000;
 }
 
-function endSpan(span: Span, error: Error | null): void {
+function endSpan(span: Span, error: Error | null, atMs: number): void {
   if (error !== null) {
     const code = errorType(error);
     span.setAttribute(attributes.error, code);
@@ -56,7 +80,7 @@ function endSpan(span: Span, error: Error | null): void {
     const message = code === "HANDLER_FAILED" ? {} : { message: error.message };
     span.setStatus({ code: SpanStatusCode.ERROR, ...message });
   }
-  span.end(timeNow());
+  span.end(atMs);
 }
 
 /** A call on its caller's side. */
@@ -64,21 +88,22 @@ export class CallSpan implements ObservedCall {
   readonly trace: string | null;
   readonly #span: Span;
   readonly #measures: Measures;
-  readonly #begun: CallBegun;
+  readonly #series: Attributes;
   readonly #startedAt = timeNow();
 
-  constructor(tracer: Tracer, measures: Measures, begun: CallBegun) {
+  constructor(tracer: Tracer, measures: Measures, { address, handler }: CallBegun) {
+    const { name, series } = methodOf(address.type, handler);
     this.#measures = measures;
-    this.#begun = begun;
-    const name = `${begun.address.type}/${begun.handler}`;
-    const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(begun) };
+    this.#series = series;
+    const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(address, name) };
     this.#span = tracer.startSpan(name, options, context.active());
     this.trace = traceText(this.#span.spanContext());
   }
 
   end(error: Error | null): void {
-    this.#measures.clientCalls.record(secondsSince(this.#startedAt), withError(measured(this.#begun), error));
-    endSpan(this.#span, error);
+    const nowMs = timeNow();
+    this.#measures.clientCalls.record(seconds(this.#startedAt, nowMs), withError(this.#series, error));
+    endSpan(this.#span, error, nowMs);
   }
 }
 
@@ -100,19 +125,20 @@ export class TurnSpan implements ObservedTurn {
     const { address, handler, waitMs, attempt } = begun;
     this.#tracer = tracer;
     this.#measures = measures;
-    this.#series = measured(begun);
+    const { name, series } = methodOf(address.type, handler);
+    this.#series = series;
     this.#isAlarm = attempt !== null;
     this.#arrivedAt = this.#startedAt - waitMs;
     const origin = spanContextOf(begun.trace);
     const parent = origin === null || this.#isAlarm ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, origin);
     this.#span = tracer.startSpan(
-      `${address.type}/${handler}`,
+      name,
       {
         kind: this.#isAlarm ? SpanKind.CONSUMER : SpanKind.SERVER,
         startTime: this.#arrivedAt,
         links: this.#isAlarm && origin !== null ? [{ context: origin }] : [],
         attributes: {
-          ...described(begun),
+          ...described(address, name),
           ...(attempt === null ? {} : { [attributes.alarm]: handler, [attributes.attempt]: attempt }),
         },
       },
@@ -120,38 +146,42 @@ export class TurnSpan implements ObservedTurn {
     );
     this.trace = traceText(this.#span.spanContext());
     this.#context = trace.setSpan(parent, this.#span);
-    if (waitMs > 0) this.#begin(spans.wait, this.#arrivedAt).end(this.#startedAt);
+    if (waitMs > 0) this.#begin(spans.wait, this.#arrivedAt)?.end(this.#startedAt);
     measures.waits.record(waitMs / 1_000, this.#series);
   }
 
   run<Result>(work: () => Result): Result {
     this.#handler = this.#begin(spans.handler, timeNow());
-    return context.with(trace.setSpan(this.#context, this.#handler), work);
+    return context.with(this.#handler === null ? this.#context : trace.setSpan(this.#context, this.#handler), work);
   }
 
   handled(error: Error | null): void {
-    this.#measures.handlers.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    this.#handledAt = timeNow();
+    const nowMs = timeNow();
+    this.#measures.handlers.record(seconds(this.#startedAt, nowMs), withError(this.#series, error));
+    this.#handledAt = nowMs;
     if (this.#handler === null) return;
     // What a handler threw, with its stack.
     if (error?.cause instanceof Error && errorType(error) === "HANDLER_CRASHED") {
       this.#handler.recordException(error.cause);
     }
-    endSpan(this.#handler, error);
+    endSpan(this.#handler, error, nowMs);
   }
 
   end(error: Error | null, commit: ObservedCommit | null): void {
+    const nowMs = timeNow();
     // An alarm is no call: nobody waits for an answer.
     if (!this.#isAlarm) {
-      this.#measures.serverCalls.record(secondsSince(this.#arrivedAt), withError(this.#series, error));
+      this.#measures.serverCalls.record(seconds(this.#arrivedAt, nowMs), withError(this.#series, error));
     }
-    if (commit !== null && this.#handledAt !== null) this.#committed(error, commit, this.#handledAt);
-    endSpan(this.#span, error);
+    if (commit !== null && this.#handledAt !== null) this.#committed(error, commit, this.#handledAt, nowMs);
+    endSpan(this.#span, error, nowMs);
   }
 
   /** From the end of the handler: gathering with others is a part of it. */
-  #committed(error: Error | null, { commitNumber, commitSize, revision }: ObservedCommit, startTime: number): void {
-    const span = this.#begin(spans.commit, startTime);
+  #committed(error: Error | null, commit: ObservedCommit, fromMs: number, toMs: number): void {
+    const { commitNumber, commitSize, revision } = commit;
+    const span = this.#begin(spans.commit, fromMs);
+    if (span === null) return;
     if (commitNumber > 0) {
       // The same number in another trace is the same commit.
       span.setAttributes({
@@ -160,10 +190,11 @@ export class TurnSpan implements ObservedTurn {
         [attributes.revision]: revision,
       });
     }
-    endSpan(span, error);
+    endSpan(span, error, toMs);
   }
 
-  #begin(name: string, startTime: number): Span {
-    return this.#tracer.startSpan(name, { startTime }, this.#context);
+  /** A part of the turn; null if the turn itself is not recorded. */
+  #begin(name: string, startTime: number): Span | null {
+    return this.#span.isRecording() ? this.#tracer.startSpan(name, { startTime }, this.#context) : null;
   }
 }

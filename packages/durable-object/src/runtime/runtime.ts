@@ -28,13 +28,7 @@ import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { isGone, thisProcess } from "./system-process.ts";
-import {
-  activateOperation,
-  alarmOperations,
-  deactivateOperation,
-  deleteOperation,
-  wakeOperation,
-} from "./system-operations.ts";
+import { activateOperation, alarmOperations, deactivateOperation, deleteOperation } from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
@@ -161,7 +155,7 @@ export class Runtime implements AsyncDisposable {
         this.#router.setHere(null);
       },
       deliver: (alarm) => this.#deliver(new Firing(alarm)),
-      wake: async ({ type, id, tenant }) => void (await this.#system(wakeOperation, type, id, { tenant })),
+      wake: (address, dueAtMs) => this.#router.wake(address, dueAtMs),
       redeliver: (call, type) => this.#router.redeliver(call, type),
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),

@@ -1,6 +1,7 @@
 /** The suite that is shipped to third parties, on the schedulers that are job queues, on a real PostgreSQL. */
 
-import { Logger, run } from "graphile-worker";
+import { Logger, run, type Runner } from "graphile-worker";
+import { Pool } from "pg";
 import { PgBoss } from "pg-boss";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { graphileWorker } from "../../src/graphile-worker/index.ts";
@@ -10,6 +11,9 @@ import { postgres } from "../../src/postgres/index.ts";
 import { schedulerSuite } from "../../src/testing/index.ts";
 import { freshSchema, hasPostgres, postgresUrl, sharedPool } from "../support/postgres-place.ts";
 
+/** Some cases set alarms before the scheduler starts: those have no job, and fire by the grace. */
+const times = { grace: "2s", sweepInterval: "1h" } as const;
+
 describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const boss = new PgBoss({
     connectionString: hasPostgres ? postgresUrl() : "",
@@ -18,10 +22,16 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     schedule: false,
   });
   let queues = 0;
+  // Thousands of commits, one after the other.
+  const timeout = 60_000;
+  const unhurried = (name: string, run: () => Promise<void>) => test(name, { timeout }, run);
+  const sideBySide = (name: string, run: () => Promise<void>) => test.concurrent(name, { timeout }, run);
   // Tests that run side by side have tables of their own. Virtual time passes faster than a lease can be renewed.
   const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
 
   beforeAll(async () => {
+    // Tests that run side by side have a store each on the same pool.
+    sharedPool().setMaxListeners(100);
     boss.on("error", () => {});
     await boss.start();
   });
@@ -32,37 +42,50 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
 
   schedulerSuite({
     name: "polling",
-    test,
+    test: unhurried,
     create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), store: store(), dispose: async () => {} }),
   });
 
   schedulerSuite({
     name: "pg-boss",
     time: "real",
-    test: test.concurrent,
+    test: sideBySide,
     create: async () => ({
-      scheduler: pgBoss({ boss, queue: `suite-${++queues}`, grace: "2s", sweepInterval: "1h" }),
+      scheduler: pgBoss({ boss, queue: `suite-${++queues}`, ...times }),
       store: store(),
       dispose: async () => {},
     }),
   });
 
+  // One runner for all tests: each that starts makes tables and connections of its own.
+  const graphileSchema = hasPostgres ? freshSchema() : "none";
+  const alarms = graphileWorker({ schema: graphileSchema, ...times });
+  let runner: Runner | undefined;
+  let pool: Pool | undefined;
+
+  beforeAll(async () => {
+    const pgPool = new Pool({ connectionString: postgresUrl(), max: 8 });
+    for (const event of ["error", "connect"] as const) pgPool.on(event, () => {});
+    runner = await run({
+      pgPool,
+      schema: graphileSchema,
+      taskList: { ...alarms.tasks },
+      concurrency: 8,
+      pollInterval: 200,
+      noHandleSignals: true,
+      logger: new Logger(() => () => {}),
+    });
+    pool = pgPool;
+  });
+  afterAll(async () => {
+    await runner?.stop();
+    await pool?.end();
+  });
+
   schedulerSuite({
     name: "Graphile Worker",
     time: "real",
-    test: test.concurrent,
-    create: async () => {
-      const schema = freshSchema();
-      const scheduler = graphileWorker({ schema, grace: "2s", sweepInterval: "1h" });
-      const runner = await run({
-        pgPool: sharedPool(),
-        schema,
-        taskList: { ...scheduler.tasks },
-        pollInterval: 200,
-        noHandleSignals: true,
-        logger: new Logger(() => () => {}),
-      });
-      return { scheduler, store: store(), dispose: () => runner.stop().catch(() => {}) };
-    },
+    test: sideBySide,
+    create: async () => ({ scheduler: alarms, store: store(), dispose: async () => {} }),
   });
 });
