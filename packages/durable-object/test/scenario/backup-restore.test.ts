@@ -193,7 +193,8 @@ describe.skipIf(!hasPostgres || programs === null)("postgres", () => {
     const restore = await dump(schema);
     for (const id of ids) await nodes[1]?.get(Log, id).append();
     const changes = listen<{ readonly change: string; readonly node: string }>("durable-object:ownership");
-    const losers = (): number => new Set(changes.filter((each) => each.change === "lost").map((each) => each.node)).size;
+    const losers = (): number =>
+      new Set(changes.filter((each) => each.change === "lost").map((each) => each.node)).size;
 
     if (drops) await sql(`DROP SCHEMA ${schema} CASCADE`);
     await restore();
