@@ -6,7 +6,7 @@
 import { ruleProblem } from "./row-problem.ts";
 import { shownValue } from "./stored-json.ts";
 import { checkAddress } from "../runtime/definition-table.ts";
-import type { Address } from "../core/address.ts";
+import { typeProblem, type Address } from "../core/address.ts";
 import { messageOf } from "../core/errors.ts";
 import type { AlarmStatus, StoredAlarm } from "../ports/object-store.ts";
 import type { InspectedObject } from "../ports/store-inspector.ts";
@@ -77,22 +77,29 @@ function parsed(text: string | null): unknown {
   return text === null ? null : (JSON.parse(text) as unknown);
 }
 
-/** What a line of an export is; a text says what is wrong with it. */
+/** What a line of an export is. */
 export type ExportLine =
   | { readonly kind: "first" }
   | { readonly kind: "last" }
   | { readonly kind: "object"; readonly object: ExportedObject };
 
-/** Reads a line; throws {@link WrongLine}. */
-export function readLine(text: string): ExportLine {
+/**
+ * Reads a line.
+ *
+ * @param number - from 1
+ * @throws {@link WrongLine}
+ */
+export function readLine(text: string, number: number): ExportLine {
   const value = shownValue(text);
   if (!isRecord(value)) throw new WrongLine("it is not a JSON object");
   const { format, version, end } = value;
   if (format !== undefined) {
     if (format !== "durable-object-export") throw new WrongLine(`the format ${JSON.stringify(format)} is not known`);
     if (version !== 1) throw new WrongLine(`version ${JSON.stringify(version)} of the format is not known, only 1 is`);
+    if (number > 1) throw new WrongLine("another export begins here; import them one by one");
     return { kind: "first" };
   }
+  if (number === 1) throw new WrongLine(`it must say what this is: ${firstLine}`);
   if (end === true) return { kind: "last" };
   return { kind: "object", object: readObject(value) };
 }
@@ -114,9 +121,11 @@ function isRecord(value: unknown): value is Fields {
 
 function readObject(value: Fields): ExportedObject {
   const { tenant = "", type, id, state = null, stateVersion = 1, alarms = [] } = value;
-  if (typeof type !== "string" || type.trim() === "") throw new WrongLine("type must be a text");
+  if (typeof type !== "string") throw new WrongLine("type must be a text");
   if (typeof id !== "string") throw new WrongLine("id must be a text");
   if (typeof tenant !== "string") throw new WrongLine("tenant must be a text");
+  const problem = typeProblem(type);
+  if (problem !== null) throw new WrongLine(problem);
   let address: Address;
   try {
     address = checkAddress(type, id, tenant);
@@ -133,7 +142,16 @@ function readObject(value: Fields): ExportedObject {
 
 function readAlarm(value: unknown, where: string): ExportedAlarm {
   if (!isRecord(value)) throw new WrongLine(`${where} must be a JSON object`);
-  const { name, dueAt, scheduledAt = dueAt, payload, rule = null, attempts = 0, status = "set", lastError = null } = value;
+  const {
+    name,
+    dueAt,
+    scheduledAt = dueAt,
+    payload,
+    rule = null,
+    attempts = 0,
+    status = "set",
+    lastError = null,
+  } = value;
   if (typeof name !== "string" || name === "") throw new WrongLine(`${where}.name must be a text`);
   if (!isTime(dueAt)) throw new WrongLine(`${where}.dueAt must be a whole number of ms since 1970`);
   if (!isTime(scheduledAt)) throw new WrongLine(`${where}.scheduledAt must be a whole number of ms since 1970`);

@@ -50,7 +50,8 @@ export async function importBatch(
     if (exists && existing === "skip") {
       count.skipped += 1;
       // An import that was cut off has set its alarms, and not counted the attempts.
-      if (attempts.length > 0 && isHalfImported(object, before)) second.push({ address, alarms: attempted(attempts, 1) });
+      if (attempts.length > 0 && isHalfImported(object, before))
+        second.push({ address, alarms: attempted(attempts, 1) });
       continue;
     }
     count.imported += 1;

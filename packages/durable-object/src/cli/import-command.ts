@@ -113,16 +113,9 @@ async function* linesOf(from: Readable, place: string): AsyncGenerator<ImportedL
       if (text.trim() === "") continue;
       let line;
       try {
-        line = readLine(text);
+        line = readLine(text, number);
       } catch (error) {
         throw error instanceof WrongLine ? wrong(error.problem) : error;
-      }
-      if ((line.kind === "first") !== (number === 1)) {
-        throw wrong(
-          number === 1
-            ? 'it must say what this is: {"format":"durable-object-export","version":1}'
-            : "another export begins here. Import them one by one",
-        );
       }
       if (ended) throw wrong("there is something after the end");
       if (line.kind === "last") ended = true;

@@ -20,6 +20,7 @@ export function wholeNumber(text: string): number {
 /** A duration; the value is in ms. */
 export function durationMs(text: string): number {
   const ms = parseDuration(/^\d+$/.test(text) ? Number(text) : text);
-  if (ms === null || !Number.isFinite(ms)) throw new InvalidArgumentError('It must be a duration such as "500ms", "30s" or "5m".');
+  if (ms === null || !Number.isFinite(ms))
+    throw new InvalidArgumentError('It must be a duration such as "500ms", "30s" or "5m".');
   return ms;
 }

@@ -68,7 +68,10 @@ async function redrive(
   });
 }
 
-async function* chosen(alarms: AsyncIterable<AddressedAlarm>, name: string | undefined): AsyncGenerator<AddressedAlarm> {
+async function* chosen(
+  alarms: AsyncIterable<AddressedAlarm>,
+  name: string | undefined,
+): AsyncGenerator<AddressedAlarm> {
   for await (const alarm of alarms) if (name === undefined || alarm.name === name) yield alarm;
 }
 

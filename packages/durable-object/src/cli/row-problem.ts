@@ -53,7 +53,12 @@ export function alarmProblems(
   }
   const wrong = rule === null ? null : ruleProblem(rule, dueAt);
   if (wrong !== null) {
-    problems.push({ level: "error", code: "INVALID_RULE", object, problem: `its rule ${rule} cannot be used: ${wrong}` });
+    problems.push({
+      level: "error",
+      code: "INVALID_RULE",
+      object,
+      problem: `its rule ${rule} cannot be used: ${wrong}`,
+    });
   }
   try {
     if (payload !== null) JSON.parse(payload);

@@ -30,14 +30,23 @@ import { spanContextOf, traceText } from "./trace-text.ts";
 
 const system = "durable_object";
 
-/** The attributes of what is measured of a call, by its name: few, and the same again and again. No ids. */
-const series = new Map<string, Attributes>();
+/** A handler of a type: what its spans are called, and the attributes of what is measured of it. No ids. */
+interface Method {
+  readonly name: string;
+  readonly series: Attributes;
+}
 
-function seriesOf(name: string): Attributes {
-  let known = series.get(name);
+/** By type and handler: they are few, and the same again and again. */
+const methods = new Map<string, Map<string, Method>>();
+
+function methodOf(type: string, handler: string): Method {
+  let ofType = methods.get(type);
+  if (ofType === undefined) methods.set(type, (ofType = new Map<string, Method>()));
+  let known = ofType.get(handler);
   if (known === undefined) {
-    known = Object.freeze({ [attributes.system]: system, [attributes.method]: name });
-    series.set(name, known);
+    const name = `${type}/${handler}`;
+    known = { name, series: Object.freeze({ [attributes.system]: system, [attributes.method]: name }) };
+    ofType.set(handler, known);
   }
   return known;
 }
@@ -52,16 +61,18 @@ function described({ tenant, type, id }: Address, name: string): Attributes {
   };
 }
 
+const { timeOrigin } = performance;
+
 /** In ms since 1970, with fractions, and never backwards. */
 function timeNow(): number {
-  return performance.timeOrigin + performance.now();
+  return timeOrigin + performance.now();
 }
 
-function secondsSince(timeMs: number): number {
-  return Math.max(0, timeNow() - timeMs) / 1_000;
+function seconds(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs) / 1_000;
 }
 
-function endSpan(span: Span, error: Error | null): void {
+function endSpan(span: Span, error: Error | null, atMs: number): void {
   if (error !== null) {
     const code = errorType(error);
     span.setAttribute(attributes.error, code);
@@ -69,7 +80,7 @@ function endSpan(span: Span, error: Error | null): void {
     const message = code === "HANDLER_FAILED" ? {} : { message: error.message };
     span.setStatus({ code: SpanStatusCode.ERROR, ...message });
   }
-  span.end(timeNow());
+  span.end(atMs);
 }
 
 /** A call on its caller's side. */
@@ -81,17 +92,18 @@ export class CallSpan implements ObservedCall {
   readonly #startedAt = timeNow();
 
   constructor(tracer: Tracer, measures: Measures, { address, handler }: CallBegun) {
-    const name = `${address.type}/${handler}`;
+    const { name, series } = methodOf(address.type, handler);
     this.#measures = measures;
-    this.#series = seriesOf(name);
+    this.#series = series;
     const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(address, name) };
     this.#span = tracer.startSpan(name, options, context.active());
     this.trace = traceText(this.#span.spanContext());
   }
 
   end(error: Error | null): void {
-    this.#measures.clientCalls.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    endSpan(this.#span, error);
+    const nowMs = timeNow();
+    this.#measures.clientCalls.record(seconds(this.#startedAt, nowMs), withError(this.#series, error));
+    endSpan(this.#span, error, nowMs);
   }
 }
 
@@ -113,8 +125,8 @@ export class TurnSpan implements ObservedTurn {
     const { address, handler, waitMs, attempt } = begun;
     this.#tracer = tracer;
     this.#measures = measures;
-    const name = `${address.type}/${handler}`;
-    this.#series = seriesOf(name);
+    const { name, series } = methodOf(address.type, handler);
+    this.#series = series;
     this.#isAlarm = attempt !== null;
     this.#arrivedAt = this.#startedAt - waitMs;
     const origin = spanContextOf(begun.trace);
@@ -144,28 +156,31 @@ export class TurnSpan implements ObservedTurn {
   }
 
   handled(error: Error | null): void {
-    this.#measures.handlers.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    this.#handledAt = timeNow();
+    const nowMs = timeNow();
+    this.#measures.handlers.record(seconds(this.#startedAt, nowMs), withError(this.#series, error));
+    this.#handledAt = nowMs;
     if (this.#handler === null) return;
     // What a handler threw, with its stack.
     if (error?.cause instanceof Error && errorType(error) === "HANDLER_CRASHED") {
       this.#handler.recordException(error.cause);
     }
-    endSpan(this.#handler, error);
+    endSpan(this.#handler, error, nowMs);
   }
 
   end(error: Error | null, commit: ObservedCommit | null): void {
+    const nowMs = timeNow();
     // An alarm is no call: nobody waits for an answer.
     if (!this.#isAlarm) {
-      this.#measures.serverCalls.record(secondsSince(this.#arrivedAt), withError(this.#series, error));
+      this.#measures.serverCalls.record(seconds(this.#arrivedAt, nowMs), withError(this.#series, error));
     }
-    if (commit !== null && this.#handledAt !== null) this.#committed(error, commit, this.#handledAt);
-    endSpan(this.#span, error);
+    if (commit !== null && this.#handledAt !== null) this.#committed(error, commit, this.#handledAt, nowMs);
+    endSpan(this.#span, error, nowMs);
   }
 
   /** From the end of the handler: gathering with others is a part of it. */
-  #committed(error: Error | null, { commitNumber, commitSize, revision }: ObservedCommit, startTime: number): void {
-    const span = this.#begin(spans.commit, startTime);
+  #committed(error: Error | null, commit: ObservedCommit, fromMs: number, toMs: number): void {
+    const { commitNumber, commitSize, revision } = commit;
+    const span = this.#begin(spans.commit, fromMs);
     if (span === null) return;
     if (commitNumber > 0) {
       // The same number in another trace is the same commit.
@@ -175,7 +190,7 @@ export class TurnSpan implements ObservedTurn {
         [attributes.revision]: revision,
       });
     }
-    endSpan(span, error);
+    endSpan(span, error, toMs);
   }
 
   /** A part of the turn; null if the turn itself is not recorded. */

@@ -42,8 +42,18 @@ export const deactivateOperation = operation("deactivate", "async", (context) =>
 /** Deletes the object. */
 export const deleteOperation = operation("delete", "sync", (context) => noreply(context.state, destroy()));
 
-/** The job of an alarm has come: the node that owns the object looks for what is due. The router does it; it is no turn. */
-export const wakeOperation = operation("alarms.wake", "sync", () => noreply(), true);
+/**
+ * The job of an alarm has come: the node that owns the object looks for what is due. It is a message between nodes and no call: the
+ * router does it, no turn runs, and nobody hears of it.
+ */
+export const wakeOperation: Operation = {
+  name: "alarms.wake",
+  isRead: true,
+  isSystem: true,
+  schema: null,
+  pace: "sync",
+  run: () => noreply(),
+};
 
 /** The operations behind `stub.alarms`. */
 export const alarmOperations = {

@@ -22,6 +22,10 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     schedule: false,
   });
   let queues = 0;
+  // Thousands of commits, one after the other.
+  const timeout = 60_000;
+  const unhurried = (name: string, run: () => Promise<void>) => test(name, { timeout }, run);
+  const sideBySide = (name: string, run: () => Promise<void>) => test.concurrent(name, { timeout }, run);
   // Tests that run side by side have tables of their own. Virtual time passes faster than a lease can be renewed.
   const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
 
@@ -38,14 +42,14 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
 
   schedulerSuite({
     name: "polling",
-    test,
+    test: unhurried,
     create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), store: store(), dispose: async () => {} }),
   });
 
   schedulerSuite({
     name: "pg-boss",
     time: "real",
-    test: test.concurrent,
+    test: sideBySide,
     create: async () => ({
       scheduler: pgBoss({ boss, queue: `suite-${++queues}`, ...times }),
       store: store(),
@@ -57,6 +61,7 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const graphileSchema = hasPostgres ? freshSchema() : "none";
   const alarms = graphileWorker({ schema: graphileSchema, ...times });
   let runner: Runner | undefined;
+  let pool: Pool | undefined;
 
   beforeAll(async () => {
     const pgPool = new Pool({ connectionString: postgresUrl(), max: 8 });
@@ -70,14 +75,17 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
       noHandleSignals: true,
       logger: new Logger(() => () => {}),
     });
-    void runner.promise.finally(() => pgPool.end());
+    pool = pgPool;
   });
-  afterAll(() => runner?.stop());
+  afterAll(async () => {
+    await runner?.stop();
+    await pool?.end();
+  });
 
   schedulerSuite({
     name: "Graphile Worker",
     time: "real",
-    test: test.concurrent,
+    test: sideBySide,
     create: async () => ({ scheduler: alarms, store: store(), dispose: async () => {} }),
   });
 });

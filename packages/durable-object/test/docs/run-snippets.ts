@@ -4,7 +4,7 @@
  */
 
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -31,6 +31,7 @@ const needsServer = /^import .*"(?:node:http|durable-object\/(?:postgres|nats|pg
 const choosesItself = /process\.env\["DATABASE_URL"\]/;
 
 const runner = `
+import { writeFileSync } from "node:fs";
 const unhandled = [];
 process.on("unhandledRejection", (error) => unhandled.push(error));
 console.log = () => {};
@@ -48,7 +49,8 @@ for (const [folder, file] of JSON.parse(process.argv[2])) {
   }
   runs.push(failure);
 }
-process.stdout.write(JSON.stringify(runs), () => process.exit(0));
+writeFileSync(new URL("runs.json", import.meta.url), JSON.stringify(runs));
+process.exit(0);
 `;
 
 /** Runs the blocks of these pages, those of each page in a folder of its own. */
@@ -76,7 +78,7 @@ export async function runSnippets(pages: readonly string[]): Promise<SnippetRun[
   const list = JSON.stringify(programs.map(({ folder, file }) => [folder, file]));
   const { NODE_ENV: _mode, NODE_OPTIONS: _options, DATABASE_URL: _database, ...env } = process.env;
   const args = [join(directory, "runner.mjs"), list];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: directory, env });
-  const failures = JSON.parse(stdout) as readonly (string | null)[];
+  await promisify(execFile)(process.execPath, args, { cwd: directory, env });
+  const failures = JSON.parse(await readFile(join(directory, "runs.json"), "utf8")) as readonly (string | null)[];
   return programs.map(({ run }, index) => ({ ...run, failure: failures[index] ?? null }));
 }

@@ -15,6 +15,13 @@ const pages = [
   ["docs/guide/getting-started.md", 4],
   ["docs/guide/calls-and-errors.md", 4],
   ["docs/guide/lifecycle.md", 2],
+  ["docs/README.md", 1],
+  ["docs/guide/state-and-schemas.md", 3],
+  ["docs/guide/alarms.md", 2],
+  ["docs/guide/cluster.md", 1],
+  ["docs/guide/sqlite.md", 1],
+  ["docs/guide/observability.md", 0],
+  ["docs/telemetry.md", 0],
 ] as const;
 
 test("the TypeScript of the pages runs, and what is called wrong fails as it says", { timeout: 60_000 }, async () => {
