@@ -19,7 +19,7 @@ const pages = [
   ["docs/guide/state-and-schemas.md", 3],
   ["docs/guide/alarms.md", 2],
   ["docs/guide/cluster.md", 1],
-  ["docs/guide/sqlite.md", 1],
+  ["docs/guide/migrating-from-elixir.md", 1],
   ["docs/guide/observability.md", 0],
   ["docs/telemetry.md", 0],
 ] as const;
