@@ -37,7 +37,7 @@ const steps: readonly Step[] = [
   {
     name: "types",
     about: "library, tests, benchmarks and scripts",
-    commands: ["tsc -p packages/durable-object", "tsc -p scripts"],
+    commands: ["tsc -p packages/durable-object", "tsc -p scripts", "tsc -p docs/site"],
   },
   {
     name: "package",
@@ -55,6 +55,7 @@ const steps: readonly Step[] = [
     commands: ["oxlint --type-aware --deny-warnings --report-unused-disable-directives"],
     after: "build",
   },
+  { name: "site", about: "the site of the documentation builds", commands: ["node docs/site/build.ts"] },
   { name: "docs", about: "snippets, links, the table of errors", commands: ["node scripts/check-docs.ts"] },
   {
     name: "examples",

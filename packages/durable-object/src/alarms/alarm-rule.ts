@@ -19,6 +19,8 @@ export interface AlarmRule {
     readonly backoff?: Duration | undefined;
     readonly maxBackoff?: Duration | undefined;
   };
+  /** The context of the turn that set it, for who follows calls. */
+  readonly trace?: string;
 }
 
 /** How often a failing alarm is tried, and how long it waits, in ms. */

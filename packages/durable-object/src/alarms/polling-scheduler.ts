@@ -30,8 +30,12 @@ interface ResolvedPolling {
   readonly pollingIntervalMs: number;
   readonly batch: number;
   readonly concurrency: number;
+  /** How long after the nearest due time it knows of it wakes. */
+  readonly graceMs: number;
 }
 
+const defaultBatch = 1_024;
+const defaultConcurrency = 1_024;
 /** For how long nothing is finished before more is delivered beside it. */
 const stallMs = 1_000;
 /** How long an alarm rests that could not be delivered for reasons that are not its own. */
@@ -50,12 +54,23 @@ export function polling(options: PollingOptions = {}): Scheduler {
   if (pollingIntervalMs === null || pollingIntervalMs < 1) {
     throw invalid(`pollingInterval must be a duration such as "30s", not ${JSON.stringify(options.pollingInterval)}.`);
   }
-  const resolved: ResolvedPolling = {
+  const resolved = {
     pollingIntervalMs,
-    batch: count("batch", options.batch ?? 1_024),
-    concurrency: count("concurrency", options.concurrency ?? 1_024),
+    batch: count("batch", options.batch ?? defaultBatch),
+    concurrency: count("concurrency", options.concurrency ?? defaultConcurrency),
   };
-  return { name: "polling", start: (host) => new PollingScheduler(host, resolved) };
+  return { name: "polling", start: (host) => new PollingScheduler(host, { ...resolved, graceMs: 0 }) };
+}
+
+/**
+ * Looks for due alarms when it is told to.
+ *
+ * @param intervalMs - how often it looks at least
+ * @param graceMs - how long after an alarm is due it looks by itself, if nobody has told it to
+ */
+export function startPolling(host: SchedulerHost, intervalMs: number, graceMs: number): RunningScheduler {
+  const options = { pollingIntervalMs: intervalMs, batch: defaultBatch, concurrency: defaultConcurrency, graceMs };
+  return new PollingScheduler(host, options);
 }
 
 function count(name: string, value: number): number {
@@ -105,14 +120,14 @@ class PollingScheduler implements RunningScheduler {
     let earliest = Infinity;
     for (const change of changes) {
       if ("dueAt" in change && !(change.change === "attempted" && change.status === "dead")) {
-        earliest = Math.min(earliest, change.dueAt);
+        earliest = Math.min(earliest, change.dueAt + this.#options.graceMs);
       }
     }
     if (earliest < this.#lookAt) this.#lookBy(earliest);
   }
 
-  look(): void {
-    if (this.#phase !== "stopped") this.#lookBy(-Infinity);
+  look(atMs = -Infinity): void {
+    if (this.#phase !== "stopped" && atMs < this.#lookAt) this.#lookBy(atMs);
   }
 
   async stop(): Promise<void> {
@@ -182,7 +197,7 @@ class PollingScheduler implements RunningScheduler {
       for (const type of types) if (await this.#read(type, nowMs)) full = true;
       if (!this.#isPolling) return;
       const next = full ? -Infinity : await store.nextDueAfter(types, nowMs);
-      if (next !== null && next < this.#lookAt) this.#lookAt = next;
+      if (next !== null && next + this.#options.graceMs < this.#lookAt) this.#lookAt = next + this.#options.graceMs;
       await this.#reportUnknownTypes(nowMs);
     } catch (error) {
       if (!this.#isPolling) return;

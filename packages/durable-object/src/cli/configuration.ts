@@ -34,13 +34,18 @@ export function withStoreOptions(command: Command): Command {
     .option("--schema <name>", "the schema of the tables, with a PostgreSQL URL");
 }
 
-const names = ["ts", "mts", "js", "mjs"].map((extension) => `durable-object.config.${extension}`);
+/** The files that may be the configuration; the first one that is there is it. */
+export const configurationNames: readonly string[] = ["ts", "mts", "js", "mjs"].map(
+  (extension) => `durable-object.config.${extension}`,
+);
 
 /** What the configuration file exports; null if there is no such file and none was named. */
 export async function findConfiguration(shell: Shell, { config }: WhichStore): Promise<RuntimeOptions | null> {
   const { cwd } = shell.surroundings;
   const file =
-    config === undefined ? names.map((name) => join(cwd, name)).find((path) => existsSync(path)) : resolve(cwd, config);
+    config === undefined
+      ? configurationNames.map((name) => join(cwd, name)).find((path) => existsSync(path))
+      : resolve(cwd, config);
   if (file === undefined) return null;
   if (!existsSync(file)) throw new CommandFailure(exitCodes.usage, "NO_CONFIGURATION", `There is no file ${file}.`);
   let exported: Partial<RuntimeOptions> | undefined;
@@ -79,14 +84,19 @@ export async function loadApplication(shell: Shell, which: WhichStore): Promise<
         `Run \`npx durable-object init\`, or name the file with --config.`,
     );
   }
-  return which.store === undefined ? found : { ...found, store: await storeAt(shell, which.store, which.schema) };
+  return which.store === undefined && which.schema === undefined
+    ? found
+    : { ...found, store: await findStore(shell, which) };
 }
 
 /** The store, with or without an application. */
 export async function findStore(shell: Shell, which: WhichStore): Promise<ObjectStore> {
   if (which.store !== undefined) return await storeAt(shell, which.store, which.schema);
   const found = await findConfiguration(shell, which);
-  if (found !== null) return found.store;
+  if (found !== null) {
+    refuseSchema(which.schema);
+    return found.store;
+  }
   const url = shell.surroundings.env["DATABASE_URL"];
   if (url !== undefined && url !== "") return await storeAt(shell, url, which.schema);
   throw new CommandFailure(
@@ -96,8 +106,8 @@ export async function findStore(shell: Shell, which: WhichStore): Promise<Object
   );
 }
 
-/** A store, looked at. */
-export async function openInspector(shell: Shell, which: WhichStore): Promise<StoreInspector> {
+/** A store that can be looked at. Nothing is opened. */
+export async function findInspectable(shell: Shell, which: WhichStore): Promise<ObjectStore & InspectableStore> {
   const store = await findStore(shell, which);
   if (typeof (store as Partial<InspectableStore>).inspect !== "function") {
     throw new CommandFailure(
@@ -106,7 +116,19 @@ export async function openInspector(shell: Shell, which: WhichStore): Promise<St
       `A store of ${store.name}() cannot be looked at from another process.`,
     );
   }
-  return await (store as ObjectStore & InspectableStore).inspect();
+  return store as ObjectStore & InspectableStore;
+}
+
+/** A store, looked at. */
+export async function openInspector(shell: Shell, which: WhichStore): Promise<StoreInspector> {
+  return await (await findInspectable(shell, which)).inspect();
+}
+
+/** Whoever names a schema should not be shown another one. */
+function refuseSchema(schema: string | undefined): void {
+  if (schema === undefined) return;
+  const message = "--schema goes with the URL of a PostgreSQL database: --store postgres://…, or DATABASE_URL.";
+  throw new CommandFailure(exitCodes.usage, "INVALID_OPTION", message);
 }
 
 async function storeAt({ surroundings }: Shell, place: string, schema: string | undefined): Promise<ObjectStore> {
@@ -114,6 +136,7 @@ async function storeAt({ surroundings }: Shell, place: string, schema: string | 
     const { postgres } = await import("../postgres/index.ts");
     return postgres(place, schema === undefined ? {} : { schema });
   }
+  refuseSchema(schema);
   const { sqlite } = await import("../sqlite/index.ts");
   return sqlite(resolve(surroundings.cwd, place));
 }

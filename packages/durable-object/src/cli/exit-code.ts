@@ -10,6 +10,8 @@ export const exitCodes = {
   unavailable: 3,
   /** It was about to destroy something and nobody said yes. Nothing was changed. */
   declined: 4,
+  /** A fault of the command line itself, printed with its stack. */
+  fault: 5,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -3,6 +3,7 @@
 import { DurableObjectError } from "../core/errors.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import { exitCodes, type ExitCode } from "./exit-code.ts";
+import { withoutPasswords } from "./redaction.ts";
 
 /** A failure of a command that the user can do something about. */
 export class CommandFailure extends Error {
@@ -11,7 +12,7 @@ export class CommandFailure extends Error {
   readonly code: string;
 
   constructor(exitCode: ExitCode, code: string, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(withoutPasswords(message), cause === undefined ? undefined : { cause });
     this.name = "CommandFailure";
     this.exitCode = exitCode;
     this.code = code;

@@ -1,187 +1,287 @@
-/** `init`: durable objects in a project, new or existing. A second run changes nothing. */
+/**
+ * `init`: durable objects in a project, new or existing.
+ *
+ * Nothing that is there is overwritten, and a second run changes nothing. Where there is a configuration already, the
+ * project is set up: only what it lacks around it is added, and an object if one is named.
+ */
 
-import { select } from "@clack/prompts";
-import { Option, type Command } from "commander";
-import { spawn } from "node:child_process";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { relative, resolve } from "node:path";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { withAgentRules } from "./agent-rules.ts";
+import { configurationNames } from "./configuration.ts";
 import { exitCodes } from "./exit-code.ts";
 import { CommandFailure } from "./failure.ts";
-import { checkObjectName } from "./object-fields.ts";
-import { parseManifest, withNeeds } from "./package-manifest.ts";
-import { dependenciesOf, projectFiles, type ProjectChoice } from "./project-files.ts";
+import { askInit, type InitAnswers } from "./init-questions.ts";
+import { addToConfiguration } from "./new-object-command.ts";
+import { checkObjectName } from "./object-name.ts";
+import { firstObjectText, type Language } from "./object-text.ts";
+import { ownManifest } from "./own-manifest.ts";
+import { findPackageManager, installPackages } from "./installer.ts";
+import { parseManifest, withNeeds, type ManifestNeeds } from "./package-manifest.ts";
+import {
+  applicationFiles,
+  configurationFile,
+  dependenciesOf,
+  languageOf,
+  objectPath,
+  settingsOf,
+  tsconfigFile,
+  type Extension,
+  type ProjectChoice,
+} from "./project-files.ts";
 import { changesText, Project } from "./project.ts";
 import type { Shell } from "./shell.ts";
 
-interface InitOptions {
-  readonly store?: ProjectChoice["store"];
-  readonly scheduler?: ProjectChoice["scheduler"];
-  readonly language?: ProjectChoice["language"];
-  readonly cluster?: boolean;
-  readonly object: string;
+/** The options of `init`; what is not given is asked for, or has its default. */
+export interface InitOptions extends Omit<InitAnswers, "cluster"> {
+  readonly language?: Language;
+  readonly queue?: string;
+  /** `true` is the flag without a value. */
+  readonly cluster?: "peers" | "nats" | true;
+  readonly from?: string;
   readonly yes?: boolean;
   readonly install: boolean;
-  readonly from?: string;
+  readonly agents: boolean;
+  readonly dryRun?: boolean;
 }
-
-/** Ranges of what a project in TypeScript needs to be checked. It runs without. */
-const typeScriptTools = { "@types/node": ">=22", typescript: ">=5.9" };
-
-const agentsMark = "<!-- durable-object -->";
-const agentsBlock = `${agentsMark}
-## durable-object
-
-This project uses durable objects. Before you write or change one, read node_modules/durable-object/usage-rules.md.
-${agentsMark}
-`;
 
 export function addInit(program: Command, shell: Shell): void {
   program
     .command("init")
-    .description("set up durable objects in this folder; files that are there stay as they are")
-    .addOption(new Option("--store <kind>", "where objects are kept").choices(["sqlite", "postgres"]))
-    .addOption(new Option("--scheduler <kind>", "what finds alarms that are due").choices(["polling", "pg-boss"]))
+    .description("set up durable objects in this folder; what is there stays as it is")
+    .option("--object <Name>", "the first object (default: Counter)")
     .addOption(new Option("--language <language>", "of what is written").choices(["ts", "js"]))
-    .option("--cluster", "several processes share the objects; needs PostgreSQL")
-    .option("--object <Name>", "the first object", "Counter")
-    .option("--yes", "ask nothing, take the defaults")
-    .option("--no-install", "install no packages")
+    .addOption(new Option("--store <kind>", "where objects are kept (default: sqlite)").choices(["sqlite", "postgres"]))
+    .addOption(
+      new Option("--scheduler <kind>", "what finds alarms that are due (default: polling)").choices([
+        "polling",
+        "pg-boss",
+      ]),
+    )
+    .option(
+      "--queue <name>",
+      "the queue of pg-boss that alarms are jobs of (default: durable-object-alarms)",
+      queueName,
+    )
+    .addOption(
+      new Option("--cluster [transport]", "several processes share the objects (default: peers)").choices([
+        "peers",
+        "nats",
+      ]),
+    )
     .option("--from <spec>", "where durable-object is installed from: a version, a folder, a tarball")
-    .action(async (options: InitOptions) => await init(shell, program.version() ?? "", options));
+    .option("--no-install", "write files, and install nothing")
+    .option("--no-agents", "leave AGENTS.md and CLAUDE.md alone")
+    .option("--dry-run", "say what would be done, and do nothing")
+    .option("-y, --yes", "ask nothing: take the defaults")
+    .action(async (options: InitOptions) => await init(shell, options));
 }
 
-async function init(shell: Shell, version: string, options: InitOptions): Promise<void> {
+/** Sets up a project. */
+async function init(shell: Shell, options: InitOptions): Promise<void> {
   const project = new Project(shell.surroundings.cwd);
-  const choice = await choose(shell, project, options);
-  const { language } = choice;
-  project.change("package.json", (before) =>
-    withNeeds(before, project.directory, {
-      start: `node src/main.${language}`,
-      dependencies: { "durable-object": options.from ?? `^${version}`, ...dependenciesOf(choice) },
-      devDependencies: language === "ts" ? typeScriptTools : {},
-    }),
-  );
-  for (const file of projectFiles(choice)) project.create(file);
-  project.change(".gitignore", (before) => withLines(before, ["node_modules/", "app.db*"]));
-  for (const path of ["AGENTS.md", "CLAUDE.md"]) {
-    if (path === "AGENTS.md" || project.read(path) !== null) project.change(path, withAgentsBlock);
+  const configuration = configurationNames.find((name) => project.has(name)) ?? null;
+  const choice = await choose(shell, project, configuration, options);
+  const notes =
+    configuration === null ? setUp(project, choice, options) : addTo(project, configuration, choice, options);
+  if (options.agents) {
+    for (const path of ["AGENTS.md", "CLAUDE.md"]) {
+      if (path === "AGENTS.md" || project.has(path)) project.change(path, withAgentRules);
+    }
   }
-
-  const isInstalled = options.install && (await install(shell, project));
-  const steps = nextSteps(choice, isInstalled);
-  shell.result({ files: project.changes, installed: isInstalled, next: steps }, () =>
+  const isChanged = project.changes.some(({ change }) => change === "created" || change === "changed");
+  if (options.dryRun !== true) project.write();
+  const installed = options.dryRun !== true && options.install && (await install(shell, project));
+  const next = [...notes, ...(isChanged ? nextSteps(choice, project, installed, configuration === null) : [])];
+  shell.result({ files: project.changes, installed, next }, () =>
     [
       changesText(project.changes),
-      ...(project.changes.some(({ change }) => change === "kept")
-        ? ["", "What was left as it is was there already and is yours; nothing in it was changed."]
-        : []),
-      "",
-      "Next:",
-      ...steps.map((step) => `  ${step}`),
+      ...(isChanged ? [] : ["", "Everything was there already: nothing was changed."]),
+      ...(options.dryRun === true && isChanged ? ["", "Nothing of this was done: --dry-run."] : []),
+      ...(next.length === 0 ? [] : ["", "Next:", ...next.map((step) => `  ${step}`)]),
     ].join("\n"),
   );
 }
 
-/** What no flag says and nobody can be asked has a default. */
-async function choose(shell: Shell, project: Project, options: InitOptions): Promise<ProjectChoice> {
-  const asks = shell.isInteractive && options.yes !== true;
-  const cluster = options.cluster === true;
-  const needsPostgres = cluster || options.scheduler === "pg-boss";
-  if (needsPostgres && options.store === "sqlite") {
-    const what = cluster ? "A cluster" : "pg-boss";
-    throw new CommandFailure(exitCodes.usage, "INVALID_ARGUMENTS", `${what} needs PostgreSQL: --store postgres.`);
-  }
-  let store = options.store ?? (needsPostgres ? "postgres" : null);
-  if (store === null && asks && project.read("durable-object.config.ts") === null) {
-    const answer = await select({
-      message: "Where are objects kept?",
-      options: [
-        { value: "sqlite" as const, label: "SQLite", hint: "a file beside the application; nothing to install" },
-        { value: "postgres" as const, label: "PostgreSQL", hint: "also for several processes" },
-      ],
-    });
-    if (typeof answer === "symbol")
-      throw new CommandFailure(exitCodes.declined, "NOT_CONFIRMED", "Nothing was changed.");
-    store = answer;
-  }
+/** What no option says, and nobody can be asked, has a default. */
+async function choose(
+  shell: Shell,
+  project: Project,
+  configuration: string | null,
+  { language, queue, ...options }: InitOptions,
+): Promise<ProjectChoice> {
+  const given = options.cluster === true ? "peers" : options.cluster;
+  const needs = given === undefined ? (options.scheduler === "pg-boss" ? "pg-boss" : null) : "A cluster";
+  if (needs !== null && options.store === "sqlite") throw invalid(`${needs} needs PostgreSQL: --store postgres.`);
+  if (queue !== undefined && options.scheduler !== "pg-boss") throw invalid("--queue needs --scheduler pg-boss.");
+  if (options.object !== undefined) checkObjectName(options.object);
+  const known: InitAnswers = {
+    object: options.object,
+    store: options.store ?? (needs === null ? undefined : "postgres"),
+    scheduler: options.scheduler,
+    cluster: given,
+  };
+  const extension = extensionOf(project, configuration, language);
+  const asks = shell.isInteractive && options.yes !== true && configuration === null;
+  const { object, store, scheduler, cluster } = asks ? await askInit(shell, known) : known;
   return {
+    extension,
+    object: object ?? "Counter",
     store: store ?? "sqlite",
-    cluster,
-    scheduler: options.scheduler ?? "polling",
-    language: options.language ?? languageOf(project),
-    object: checkObjectName(options.object),
+    scheduler: scheduler ?? "polling",
+    queue: queue ?? "durable-object-alarms",
+    cluster: cluster ?? null,
   };
 }
 
-/** A project that is there and has nothing of TypeScript stays with JavaScript. */
-function languageOf(project: Project): ProjectChoice["language"] {
+/** TypeScript, unless the project that is there has nothing of it; `.mts` and `.mjs` where a module has to say so. */
+function extensionOf(project: Project, configuration: string | null, wanted: Language | undefined): Extension {
+  if (configuration !== null) return configuration.slice(configuration.lastIndexOf(".") + 1) as Extension;
   const text = project.read("package.json");
-  if (project.read("durable-object.config.js") !== null) return "js";
-  if (text === null || project.read("tsconfig.json") !== null || project.read("durable-object.config.ts") !== null)
-    return "ts";
-  const { dependencies = {}, devDependencies = {} } = parseManifest(text);
-  const has = Object.keys({ ...dependencies, ...devDependencies });
-  return has.length === 0 || has.includes("typescript") ? "ts" : "js";
+  if (text === null) return wanted ?? "ts";
+  const { type, dependencies, devDependencies } = parseManifest(text);
+  const packages = Object.keys({ ...dependencies, ...devDependencies });
+  const isTyped = packages.length === 0 || packages.includes("typescript") || project.has("tsconfig.json");
+  const language = wanted ?? (isTyped ? "ts" : "js");
+  return type === "module" ? language : `m${language}`;
+}
+
+/** A project without a configuration gets all of it. The configuration is the last: it says that the rest is there. */
+function setUp(project: Project, choice: ProjectChoice, options: InitOptions): readonly string[] {
+  const { extension } = choice;
+  const isTyped = languageOf(extension) === "ts";
+  const start = `node src/main.${extension}`;
+  const notes: string[] = [];
+  changeManifest(project, options.from, {
+    scripts: { start, ...(isTyped && !project.has("package.json") ? { typecheck: "tsc" } : {}) },
+    dependencies: dependenciesOf(choice),
+    devDependencies: isTyped ? typeScriptTools() : {},
+  });
+  if (isTyped) {
+    project.create(
+      tsconfigFile(extension),
+      /allowImportingTsExtensions|rewriteRelativeImportExtensions/.test(project.read("tsconfig.json") ?? "")
+        ? undefined
+        : "Node.js imports .ts files by their whole name: it needs allowImportingTsExtensions or rewriteRelativeImportExtensions",
+    );
+  }
+  project.change(".gitignore", (before) =>
+    withLines(before, ["node_modules/", ...(choice.store === "sqlite" ? ["app.db*"] : [])]),
+  );
+  for (const file of applicationFiles(choice)) {
+    const isMain = file.path.startsWith("src/main.");
+    project.create(file, isMain ? "it is yours: give createRuntime what durable-object.config exports" : undefined);
+  }
+  project.create(configurationFile(choice));
+  const has = parseManifest(project.read("package.json") ?? "{}").scripts?.["start"];
+  if (has !== start) notes.push(`${start}   ("npm start" is something of yours)`);
+  return notes;
+}
+
+/** A project that is set up gets what an option names, and nothing that its owner may have taken away. */
+function addTo(
+  project: Project,
+  configuration: string,
+  choice: ProjectChoice,
+  options: InitOptions,
+): readonly string[] {
+  const { object, store, scheduler, cluster } = options;
+  const isSaid = [store, scheduler, cluster].some((option) => option !== undefined);
+  changeManifest(project, options.from, {
+    scripts: {},
+    dependencies: isSaid ? dependenciesOf(choice) : {},
+    devDependencies: {},
+  });
+  const notes: string[] = [];
+  if (object !== undefined) {
+    const path = objectPath(object, choice.extension);
+    project.create({ path, text: firstObjectText(object) });
+    const missing = addToConfiguration(project, configuration, object, path);
+    if (missing !== null) notes.push(missing);
+  }
+  if (!isSaid) {
+    if (object === undefined) project.change(configuration, (before) => before ?? "");
+    return notes;
+  }
+  const settings = settingsOf(choice)
+    .map((line) => line.trim())
+    .filter((line) => !line.startsWith("//"));
+  const text = project.read(configuration) ?? "";
+  if (settings.every((line) => text.includes(line))) project.change(configuration, () => text);
+  else project.keep(configuration, `it is yours; with these options it has ${settings.join(" ")}`);
+  return notes;
+}
+
+function changeManifest(project: Project, from: string | undefined, needs: ManifestNeeds): void {
+  const dependencies = { "durable-object": dependencySpec(project.directory, from), ...needs.dependencies };
+  project.change("package.json", (before) => withNeeds(before, project.directory, { ...needs, dependencies }));
+}
+
+/** What package.json says of this package. A path is one from the project. */
+function dependencySpec(directory: string, from: string | undefined): string {
+  if (from === undefined) return `^${ownManifest().version}`;
+  const path = resolve(directory, from);
+  return existsSync(path) ? `file:${relative(directory, path).replaceAll("\\", "/")}` : from;
+}
+
+/** What a project in TypeScript needs to be checked. It runs without. */
+function typeScriptTools(): Readonly<Record<string, string>> {
+  return { "@types/node": `^${process.versions.node.split(".")[0] ?? "24"}.0.0`, typescript: "^7.0.0" };
 }
 
 function withLines(before: string | null, lines: readonly string[]): string {
-  const there = new Set((before ?? "").split(/\r?\n/).map((line) => line.trim()));
-  const missing = lines.filter((line) => !there.has(line) && !there.has(line.replace(/\/$/, "")));
-  if (missing.length === 0) return before ?? "";
-  const start = before === null || before === "" || before.endsWith("\n") ? (before ?? "") : `${before}\n`;
+  const text = before ?? "";
+  const there = new Set(text.split(/\r?\n/).map((line) => line.trim().replace(/^\/|\/$/g, "")));
+  const missing = lines.filter((line) => !there.has(line.replace(/\/$/, "")));
+  if (missing.length === 0) return text;
+  const start = text === "" || text.endsWith("\n") ? text : `${text}\n`;
   return `${start}${missing.join("\n")}\n`;
 }
 
-function withAgentsBlock(before: string | null): string {
-  if (before?.includes(agentsMark) === true) return before;
-  return before === null || before.trim() === "" ? agentsBlock : `${before.trimEnd()}\n\n${agentsBlock}`;
-}
-
-/** Installs with the package manager that the project uses. Whether anything was to be installed, and was. */
+/** Whether anything was to be installed, and was. */
 async function install(shell: Shell, project: Project): Promise<boolean> {
   const isChanged = project.changes.some(({ path, change }) => path === "package.json" && change !== "unchanged");
-  if (!isChanged && existsSync(join(project.directory, "node_modules/durable-object"))) return false;
-  const manager = packageManager(project);
-  const args = manager === "npm" ? ["install", "--no-audit", "--no-fund", "--loglevel=error"] : ["install"];
-  shell.note(`${manager} ${args.join(" ")}`);
-  const child = spawn(manager, args, {
-    cwd: project.directory,
-    env: { ...shell.surroundings.env },
-    stdio: ["ignore", shell.json ? "ignore" : process.stderr, shell.json ? "ignore" : process.stderr],
-    shell: process.platform === "win32",
-  });
-  const status = await new Promise<number | string | null>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("close", resolve);
-  });
-  if (status === 0) return true;
-  throw new CommandFailure(
-    exitCodes.unavailable,
-    "INSTALL_FAILED",
-    `${manager} ${args.join(" ")} failed (${status ?? "killed"}). The files are written; run it again by hand.`,
-  );
+  if (!isChanged && project.has("node_modules/durable-object")) return false;
+  const { packageManager } = parseManifest(project.read("package.json") ?? "{}");
+  const { directory } = project;
+  await installPackages(shell, directory, findPackageManager(directory, packageManager, shell.surroundings.env));
+  return true;
 }
 
-function packageManager(project: Project): string {
-  if (project.read("pnpm-lock.yaml") !== null) return "pnpm";
-  if (project.read("yarn.lock") !== null) return "yarn";
-  if (project.read("bun.lock") !== null || existsSync(join(project.directory, "bun.lockb"))) return "bun";
-  return "npm";
-}
-
-function nextSteps({ store, scheduler, cluster }: ProjectChoice, isInstalled: boolean): readonly string[] {
-  return [
-    ...(isInstalled ? [] : ["npm install"]),
+/** What to do now, in order. */
+function nextSteps(choice: ProjectChoice, project: Project, isInstalled: boolean, isNew: boolean): string[] {
+  const { store, scheduler, queue, cluster } = choice;
+  const needsInstall = !isInstalled && !project.has("node_modules/durable-object");
+  const steps = [
+    ...(needsInstall ? ["npm install"] : []),
     ...(store === "postgres"
       ? [
           "export DATABASE_URL=postgres://user:password@localhost/app",
-          "npx durable-object migrate          creates the tables; or `npx durable-object migrations sql` for your own tool",
+          "npx durable-object migrate   creates the tables; `migrations new` writes the SQL for a tool of your own",
         ]
       : []),
-    "npm start                           a call, and an alarm two seconds later; start it again, and it goes on",
-    "npx durable-object ls               what is stored",
-    "npx durable-object check            whether all that is stored loads with your code",
-    ...(scheduler === "pg-boss" ? ['alarms are jobs of the queue "durable-object-alarms" of pg-boss'] : []),
-    ...(cluster ? ["start it on several machines: each owns a part of the objects, any of them takes any call"] : []),
+    ...(scheduler === "pg-boss"
+      ? [`pg-boss: alarms are jobs of the queue "${queue}", which the first start makes, in the same database`]
+      : []),
   ];
+  if (!isNew) return steps;
+  return [
+    ...steps,
+    "npm start                    a call, and two seconds later an alarm; start it again: it goes on",
+    "npx durable-object ls        what is stored",
+    "npx durable-object check     whether all that is stored loads with your code",
+    ...(cluster === null
+      ? []
+      : ["npm start, again and again   each process owns a part of the objects, any of them takes any call"]),
+  ];
+}
+
+function queueName(name: string): string {
+  if (/^[\w./-]{1,128}$/.test(name)) return name;
+  throw new InvalidArgumentError("It consists of letters, digits, and _ . / -");
+}
+
+function invalid(problem: string): CommandFailure {
+  return new CommandFailure(exitCodes.usage, "INVALID_ARGUMENTS", problem);
 }

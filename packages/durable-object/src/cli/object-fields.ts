@@ -1,38 +1,72 @@
-/** Fields as `new object --fields` takes them, `count:integer,window_start:utc_datetime`, and the object they make. */
+/**
+ * Fields as `new object --fields` takes them: `count:integer,window_start:utc_datetime`.
+ *
+ * A state is JSON, so a time is a text there, and null until it is known. A field keeps its name as it is written: it
+ * is a name in the database.
+ */
 
-import { typeProblem } from "../core/address.ts";
 import { exitCodes } from "./exit-code.ts";
 import { CommandFailure } from "./failure.ts";
-import { kebabCase, type ProjectChoice } from "./project-files.ts";
 
-/** What each type of field begins as, and what it may be, where that does not follow. */
-const fieldTypes: Readonly<
-  Record<string, { readonly initial: string; readonly type?: string; readonly says?: string }>
-> = {
-  integer: { initial: "0" },
-  float: { initial: "0" },
-  string: { initial: '""' },
-  boolean: { initial: "false" },
-  map: { initial: "{}", type: "Record<string, JsonValue>" },
-  list: { initial: "[]", type: "JsonValue[]" },
-  utc_datetime: { initial: "null", type: "string | null", says: "a time, as toISOString() writes it" },
-  naive_datetime: { initial: "null", type: "string | null", says: "a time without a zone, as 2026-01-31T09:00:00" },
-  any: { initial: "null", type: "JsonValue" },
+/** What a field of some type begins as. */
+interface FieldType {
+  readonly initial: string;
+  /** Its type in TypeScript. */
+  readonly type: string;
+  /** Whether the type does not follow from the initial value, and has to be written. */
+  readonly isWritten?: boolean;
+  readonly says?: string;
+}
+
+const fieldTypes = {
+  integer: { initial: "0", type: "number" },
+  float: { initial: "0", type: "number" },
+  string: { initial: '""', type: "string" },
+  boolean: { initial: "false", type: "boolean" },
+  map: { initial: "{}", type: "Record<string, JsonValue>", isWritten: true },
+  list: { initial: "[]", type: "JsonValue[]", isWritten: true },
+  utc_datetime: {
+    initial: "null",
+    type: "string | null",
+    isWritten: true,
+    says: "A time in UTC, as new Date().toISOString() writes it.",
+  },
+  naive_datetime: {
+    initial: "null",
+    type: "string | null",
+    isWritten: true,
+    says: "A time without a zone, such as 2027-01-31T09:00:00.",
+  },
+  any: { initial: "null", type: "JsonValue", isWritten: true },
+} as const satisfies Record<string, FieldType>;
+
+/** What people write who come from elsewhere. */
+const aliases: Readonly<Record<string, keyof typeof fieldTypes>> = {
+  int: "integer",
+  number: "float",
+  text: "string",
+  bool: "boolean",
+  object: "map",
+  record: "map",
+  array: "list",
+  date: "utc_datetime",
+  datetime: "utc_datetime",
+  unknown: "any",
+  json: "any",
 };
 
 /** A field of a state. */
-export interface ObjectField {
+export interface ObjectField extends FieldType {
   readonly name: string;
-  readonly initial: string;
-  /** TypeScript; null where the initial value says it. */
-  readonly type: string | null;
-  readonly says: string | null;
 }
 
+/** The names of the types, for help and messages. */
+export const fieldTypeNames: readonly string[] = Object.keys(fieldTypes);
+
 /**
- * Reads a list of fields. A field without a type may hold anything; so may one of a type that is not known here.
+ * Reads a list of fields. A field without a type may hold whatever JSON holds.
  *
- * @throws {@link CommandFailure} for a name that is no field's
+ * @throws {@link CommandFailure} for what cannot be the name of a field, and for a type that is not known
  */
 export function parseFields(text: string): readonly ObjectField[] {
   const seen = new Set<string>();
@@ -41,87 +75,42 @@ export function parseFields(text: string): readonly ObjectField[] {
     .map((part) => part.trim())
     .filter((part) => part !== "")
     .map((part): ObjectField => {
-      const [name = "", type = "any"] = part.split(":").map((piece) => piece.trim());
-      if (!/^[A-Za-z_$][\w$]*$/.test(name))
-        throw invalid(`"${name}" cannot be the name of a field: letters, digits and _`);
-      if (name === "__proto__") throw invalid(`"${name}" cannot be the name of a field`);
-      if (seen.has(name)) throw invalid(`the field "${name}" is there twice`);
+      const [name = "", type = "any", ...rest] = part.split(":").map((piece) => piece.trim());
+      if (rest.length > 0) throw invalid(`"${part}" is not a field: write name:type, as in count:integer`);
+      if (!/^[A-Za-z_$][\w$]*$/.test(name) || name === "__proto__") {
+        throw invalid(`"${name}" cannot be the name of a field: it consists of letters, digits and _`);
+      }
+      if (seen.has(name)) throw invalid(`there are two fields "${name}"`);
       seen.add(name);
-      const known = fieldTypes[type];
-      const {
-        initial,
-        type: written = null,
-        says = null,
-      } = known ?? { initial: "null", type: "JsonValue", says: `was declared as ${type}` };
-      return { name, initial, type: written, says };
+      return { name, ...typeOf(name, type) };
     });
 }
 
-/** The name of an object, as a constant of TypeScript. */
-export function checkObjectName(name: string): string {
-  if (!/^[A-Z][A-Za-z0-9]*$/.test(name)) {
-    const guess = name.replaceAll(/(?:^|[^A-Za-z0-9]+)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-    const hint = /^[A-Z][A-Za-z0-9]*$/.test(guess) ? ` Did you mean ${guess}?` : "";
-    throw invalid(
-      `"${name}" cannot be the name of an object: it begins with a capital letter, as in ShoppingCart.${hint}`,
-    );
+function typeOf(field: string, given: string): FieldType {
+  const name = given.toLowerCase().replaceAll("-", "_");
+  if (Object.hasOwn(fieldTypes, name)) return fieldTypes[name as keyof typeof fieldTypes];
+  const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+  if (alias !== undefined) return fieldTypes[alias];
+  const near = fieldTypeNames.find((known) => distance(known, name) <= 2);
+  const hint = near === undefined ? `There are ${fieldTypeNames.join(", ")}` : `Did you mean ${field}:${near}?`;
+  throw invalid(`the field "${field}" has the type "${given}", which is none. ${hint}`);
+}
+
+/** How many letters have to be changed, added or taken away. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [index, letter] of a.split("").entries()) {
+    const next = [index + 1];
+    for (const [at, other] of b.split("").entries()) {
+      const swap = (row[at] ?? 0) + (letter === other ? 0 : 1);
+      next.push(Math.min(swap, (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1));
+    }
+    row = next;
   }
-  const problem = typeProblem(kebabCase(name));
-  if (problem !== null) throw invalid(`"${name}": ${problem}`);
-  return name;
-}
-
-/** The file that declares an object with these fields; with none, a sample to change. */
-export function objectText(name: string, fields: readonly ObjectField[], language: ProjectChoice["language"]): string {
-  const isTyped = language === "ts";
-  const needsJson = isTyped && fields.some(({ type }) => type?.includes("JsonValue") === true);
-  const first = fields.find(({ initial }) => initial === "0" && true);
-  const imports = [
-    'import { defineObject, reply } from "durable-object";',
-    ...(needsJson ? ['import type { JsonValue } from "durable-object";'] : []),
-  ];
-  const state =
-    fields.length === 0
-      ? ["  state: {", "    // The fields, with what they begin as: count: 0,", "  },"]
-      : [
-          "  state: {",
-          ...fields.flatMap(({ name: field, initial, type, says }) => [
-            ...(says === null ? [] : [`    // ${capital(says)}.`]),
-            `    ${field}: ${initial}${isTyped && type !== null ? ` as ${type}` : ""},`,
-          ]),
-          "  },",
-        ];
-  const handlers =
-    first === undefined
-      ? [
-          "    // Change the state by returning the next one: put: ({ state }, value) => reply(value, { ...state, value }),",
-        ]
-      : [
-          `    // Returns what the caller gets, and the next state.`,
-          `    increment: ({ state }, amount = 1) => {`,
-          `      const ${first.name} = state.${first.name} + amount;`,
-          `      return reply(${first.name}, { ...state, ${first.name} });`,
-          "    },",
-        ];
-  return `${[
-    ...imports,
-    "",
-    `export const ${name} = defineObject({`,
-    "  // The name in the database: renaming the constant changes nothing.",
-    `  type: "${kebabCase(name)}",`,
-    ...state,
-    "  handlers: {",
-    "    get: ({ state }) => reply(state),",
-    ...handlers,
-    "  },",
-    "});",
-  ].join("\n")}\n`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return row.at(-1) ?? 0;
 }
 
 function invalid(problem: string): CommandFailure {
-  return new CommandFailure(exitCodes.usage, "INVALID_ARGUMENTS", `${problem}.`);
+  const end = problem.endsWith("?") ? "" : ".";
+  return new CommandFailure(exitCodes.usage, "INVALID_ARGUMENTS", `--fields: ${problem}${end}`);
 }

@@ -1,4 +1,9 @@
-/** package.json, as far as `init` has to do with it. What is there already stays; the order and the rest are kept. */
+/**
+ * package.json, as far as `init` has to do with it.
+ *
+ * What is there already stays: no version, no script and no `"type"` is changed. A project that is there and does not
+ * say `"type": "module"` may be CommonJS, so files of ours are `.mts` and `.mjs` in it.
+ */
 
 import { basename } from "node:path";
 import { messageOf } from "../core/errors.ts";
@@ -8,6 +13,7 @@ import { CommandFailure } from "./failure.ts";
 interface Manifest {
   name?: string;
   type?: string;
+  packageManager?: string;
   scripts?: Record<string, string>;
   dependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;
@@ -16,26 +22,26 @@ interface Manifest {
 
 /** What a project must have. */
 export interface ManifestNeeds {
-  readonly start: string;
+  readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
-/** @throws {@link CommandFailure} if it is not JSON, or the project's modules are CommonJS by declaration */
+const sections = ["scripts", "dependencies", "devDependencies"] as const;
+
+/** @throws {@link CommandFailure} if it is not JSON, or not the JSON of a package */
 export function parseManifest(text: string): Manifest {
   let manifest: unknown;
   try {
-    manifest = JSON.parse(text);
+    manifest = JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
-    throw new CommandFailure(
-      exitCodes.usage,
-      "INVALID_PROJECT",
-      `package.json cannot be read: ${messageOf(error)}`,
-      error,
-    );
+    throw invalid(`cannot be read: ${messageOf(error)}`);
   }
-  if (typeof manifest === "object" && manifest !== null && !Array.isArray(manifest)) return manifest as Manifest;
-  throw new CommandFailure(exitCodes.usage, "INVALID_PROJECT", "package.json is not an object.");
+  if (!isRecord(manifest)) throw invalid("is not an object");
+  for (const section of sections) {
+    if (manifest[section] !== undefined && !isRecord(manifest[section])) throw invalid(`has no object as ${section}`);
+  }
+  return manifest;
 }
 
 /** The text of package.json with what the project needs. */
@@ -44,33 +50,24 @@ export function withNeeds(before: string | null, directory: string, needs: Manif
     before === null
       ? { name: packageName(directory), version: "0.0.0", private: true, type: "module", engines: { node: ">=22.18" } }
       : parseManifest(before);
-  if (manifest.type === "commonjs") {
-    throw new CommandFailure(
-      exitCodes.usage,
-      "INVALID_PROJECT",
-      'package.json says "type": "commonjs", and what init writes are ES modules. Change it to "module", or set up by hand.',
-    );
-  }
   let isChanged = before === null;
-  const set = (record: Record<string, string>, name: string, value: string): void => {
-    if (record[name] !== undefined) return;
-    record[name] = value;
-    isChanged = true;
-  };
-  if (manifest.type === undefined) {
-    manifest.type = "module";
-    isChanged = true;
-  }
-  set((manifest.scripts ??= {}), "start", needs.start);
-  for (const [name, range] of Object.entries(needs.dependencies)) {
-    if (manifest.devDependencies?.[name] === undefined) set((manifest.dependencies ??= {}), name, range);
-  }
-  for (const [name, range] of Object.entries(needs.devDependencies)) {
-    if (manifest.dependencies?.[name] === undefined) set((manifest.devDependencies ??= {}), name, range);
+  for (const section of sections) {
+    for (const [name, value] of Object.entries(needs[section])) {
+      if (isThere(manifest, section, name)) continue;
+      (manifest[section] ??= {})[name] = value;
+      isChanged = true;
+    }
   }
   if (!isChanged && before !== null) return before;
-  const indent = /^\{\r?\n([ \t]+)"/.exec(before ?? "")?.[1] ?? 2;
-  return `${JSON.stringify(manifest, null, indent)}\n`;
+  const indent = /^\uFEFF?\{\r?\n([ \t]+)"/.exec(before ?? "")?.[1] ?? 2;
+  const text = `${JSON.stringify(manifest, null, indent)}\n`;
+  return before?.includes("\r\n") === true ? text.replaceAll("\n", "\r\n") : text;
+}
+
+/** A package is there as a dependency of any kind. */
+function isThere(manifest: Manifest, section: (typeof sections)[number], name: string): boolean {
+  if (section === "scripts") return manifest.scripts?.[name] !== undefined;
+  return manifest.dependencies?.[name] !== undefined || manifest.devDependencies?.[name] !== undefined;
 }
 
 /** A name that npm takes, from that of a directory. */
@@ -78,6 +75,15 @@ function packageName(directory: string): string {
   const name = basename(directory)
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]+/g, "-")
-    .replaceAll(/^-+|-+$/g, "");
-  return name === "" ? "app" : name;
+    .replaceAll(/^-+|-+$/g, "")
+    .slice(0, 100);
+  // A package cannot depend on itself.
+  return name === "" || name === "durable-object" || name === "node-modules" ? "app" : name;
+}
+
+const isRecord = (value: unknown): value is Manifest =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function invalid(problem: string): CommandFailure {
+  return new CommandFailure(exitCodes.usage, "INVALID_PROJECT", `package.json ${problem}. Nothing was changed.`);
 }

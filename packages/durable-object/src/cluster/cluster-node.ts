@@ -204,6 +204,7 @@ export class ClusterNode implements Ownership {
       ownership: joined.ownership,
       leaseMs: cluster.leaseMs,
       map,
+      isGuest: cluster.isGuest === true,
       host: {
         vacate: (slot, done) => objects.vacate(slot, done),
         acquired: () => objects.look(),
@@ -388,6 +389,7 @@ function leased(objects: OpenObjectStore, lease: Lease): OpenObjectStore {
     get leaseUntilMs() {
       return lease.untilMs;
     },
+    companions: objects.companions,
     commit: (batch) => objects.commit(batch),
     load: (addresses) => objects.load(addresses),
     findReply: (address, key, now) => objects.findReply(address, key, now),

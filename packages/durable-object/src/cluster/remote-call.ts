@@ -22,6 +22,8 @@ export interface RemoteRequest {
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
   /** The turns that wait for it, the nearest first. */
   readonly chain: readonly ChainEntry[];
+  /** The context of the caller, for who follows calls; null if nobody does. */
+  readonly trace: string | null;
 }
 
 /** A call on its way to the owner of its object. */

@@ -44,7 +44,7 @@ interface WireError {
 
 /** A call as a text, to be put into a message with others. */
 export function encodeCall({ call, timeoutMs, request }: WireCall): string {
-  const { address, operation, args, idempotency, chain } = request;
+  const { address, operation, args, idempotency, chain, trace } = request;
   // JSON has no undefined: the places where it stood are named.
   const absent = args.flatMap((arg, index) => (arg === undefined ? [index] : []));
   return JSON.stringify([
@@ -65,6 +65,7 @@ export function encodeCall({ call, timeoutMs, request }: WireCall): string {
       isRead,
       isActivating,
     ]),
+    ...(trace === null ? [] : [trace]),
   ]);
 }
 
@@ -132,10 +133,11 @@ type CallTuple = [
   absent: number[],
   idempotency: [key: string, fingerprint: string] | null,
   chain: [tenant: string, type: string, id: string, operation: string, isRead: boolean, isActivating: boolean][],
+  trace?: unknown,
 ];
 
 function decodeCall(part: unknown): WireCall {
-  const [call, timeoutMs, tenant, type, id, operation, args, absent, idempotency, chain] = part as CallTuple;
+  const [call, timeoutMs, tenant, type, id, operation, args, absent, idempotency, chain, trace] = part as CallTuple;
   for (const index of absent) args[index] = undefined;
   return {
     call,
@@ -151,6 +153,7 @@ function decodeCall(part: unknown): WireCall {
         isRead,
         isActivating,
       })),
+      trace: typeof trace === "string" ? trace : null,
     },
   };
 }

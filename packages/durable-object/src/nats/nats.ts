@@ -6,6 +6,7 @@
  */
 
 import type { Transport } from "../ports/transport.ts";
+import { diagnoseNats } from "./nats-diagnosis.ts";
 import { resolveOptions, type NatsOptions } from "./nats-options.ts";
 import { openNatsTransport } from "./nats-transport.ts";
 
@@ -23,5 +24,9 @@ import { openNatsTransport } from "./nats-transport.ts";
  */
 export function nats(options: NatsOptions = {}): Transport {
   const resolved = resolveOptions(options);
-  return Object.freeze({ name: "nats", open: (opening) => openNatsTransport(resolved, opening) } satisfies Transport);
+  return Object.freeze({
+    name: "nats",
+    open: (opening) => openNatsTransport(resolved, opening),
+    diagnose: () => diagnoseNats(resolved),
+  } satisfies Transport);
 }

@@ -8,7 +8,9 @@ export type {
   AlarmSetting,
   AlarmStatus,
   CommitBatch,
+  CommitCompanion,
   CommitResult,
+  CommittedAlarms,
   DeadAlarmsQuery,
   DueAlarmsQuery,
   ObjectListing,
@@ -17,6 +19,7 @@ export type {
   ObjectWrite,
   OpenObjectStore,
   RecordedReply,
+  RunSql,
   StoredAlarm,
   StoredObject,
   StoreFailureKind,
@@ -45,6 +48,17 @@ export { TransportFailure } from "./transport.ts";
 export type { OpenTransport, Peer, Transport, TransportFailureKind, TransportOpening } from "./transport.ts";
 
 // When alarms are looked at
+export { clampedJobTime, contentOfJob, jobOfContent } from "./job-queue.ts";
+export type {
+  AlarmJob,
+  AlarmJobContent,
+  AlarmJobKey,
+  DeadAlarmJob,
+  JobChanges,
+  JobQueue,
+  JobQueueHost,
+  RunningJobQueue,
+} from "./job-queue.ts";
 export type { AlarmsChanged, Delivery, RunningScheduler, Scheduler, SchedulerHost } from "./scheduler.ts";
 
 // Words
@@ -64,3 +78,13 @@ export type {
   StoreOwner,
   TypeCount,
 } from "./store-inspector.ts";
+
+// Who follows calls
+export type {
+  CallBegun,
+  Instrumentation,
+  ObservedCall,
+  ObservedCommit,
+  ObservedTurn,
+  TurnBegun,
+} from "./instrumentation.ts";

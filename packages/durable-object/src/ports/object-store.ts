@@ -114,6 +114,23 @@ export interface CommitResult {
   readonly stale: readonly number[];
 }
 
+/** Runs a statement in a transaction of the store; rows are objects, with the types that the driver gives them. */
+export type RunSql = (
+  text: string,
+  values?: readonly unknown[],
+) => Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>;
+
+/** What a commit has done to the alarms of one object. */
+export interface CommittedAlarms {
+  readonly address: Address;
+  /** The alarms that were there, if all of them went before `changes`. */
+  readonly gone: readonly string[];
+  readonly changes: readonly AlarmChange[];
+}
+
+/** Writes besides what a commit writes, in its transaction: all of it becomes durable, or nothing. */
+export type CommitCompanion = (run: RunSql, committed: readonly CommittedAlarms[]) => Promise<void>;
+
 /** An alarm as it is stored. */
 export interface StoredAlarm {
   readonly name: string;
@@ -205,6 +222,11 @@ export interface OpenObjectStore {
    * can take the store over as long as the process lives. What is committed needs no lease: the store refuses it.
    */
   readonly leaseUntilMs: number;
+  /**
+   * Lets a scheduler write in the transactions of commits that change alarms, where the store can do that. A commit whose companion
+   * fails is not applied.
+   */
+  readonly companions?: { readonly schema: string; join(companion: CommitCompanion): void } | undefined;
   /** The stored objects, in the order of the addresses; null where nothing is stored. */
   load(addresses: readonly Address[]): Promise<readonly (StoredObject | null)[]>;
   commit(batch: CommitBatch): Promise<CommitResult>;

@@ -33,11 +33,17 @@ export interface Delivery {
 /** What a scheduler is given. */
 export interface SchedulerHost {
   readonly environment: Environment;
-  readonly store: Pick<OpenObjectStore, "dueAlarms" | "nextDueAfter" | "dueTenants" | "alarmTypes">;
+  readonly store: Pick<OpenObjectStore, "dueAlarms" | "nextDueAfter" | "dueTenants" | "alarmTypes" | "companions">;
   /** The object types of this node: alarms of others wait for a node that knows them. */
   readonly types: readonly string[];
   /** Has the object handle its alarm. */
   deliver(alarm: AddressedAlarm): Delivery;
+  /**
+   * Has the owner of an object, whichever node that is, look for due alarms: its scheduler is told to `look`.
+   *
+   * @param dueAtMs - when an alarm of it is due, in ms since 1970
+   */
+  wake(address: Address, dueAtMs: number): Promise<void>;
   /** Tells operators something they should know. */
   readonly warn: (warning: string, message: string, cause?: unknown) => void;
 }
@@ -46,6 +52,8 @@ export interface SchedulerHost {
 export interface Scheduler {
   /** For telemetry: `"polling"`, … */
   readonly name: string;
+  /** Whatever has to be there before anything is done: called once, before the store is opened. */
+  prepare?(): Promise<void>;
   start(host: SchedulerHost): RunningScheduler;
 }
 
@@ -53,8 +61,12 @@ export interface Scheduler {
 export interface RunningScheduler {
   /** A commit has changed alarms. What was delivered of them is revoked before this returns, also after `stop`. */
   changed(alarms: AlarmsChanged): void;
-  /** More objects are this node's now, with alarms that may be due already. */
-  look(): void;
+  /**
+   * There may be alarms that it has not heard of: more objects are this node's now, or somebody was told that one is due.
+   *
+   * @param atMs - when they are due, in ms since 1970; due already if not given
+   */
+  look(atMs?: number): void;
   /** Delivers nothing more; resolves when what it began is over. */
   stop(): Promise<void>;
 }

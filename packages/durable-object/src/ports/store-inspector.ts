@@ -3,8 +3,9 @@
  * that runs. An inspector never takes ownership, never creates anything unless `migrate` is called, and sees what is
  * committed.
  *
- * A store that can be looked at has `inspect`. It resolves also where there are no tables yet, or older ones: whoever
- * asks for more than they hold gets a {@link StoreFailure}.
+ * A store that can be looked at has `inspect`. It resolves also where there are no tables yet, which is an empty store;
+ * where they are older, which are read as they are; and where they are newer or not ours, of which `migrations` and
+ * `diagnose` tell, and everything else is refused.
  */
 
 import type { Address } from "../core/address.ts";
@@ -12,6 +13,17 @@ import type { AddressedAlarm, AlarmStatus } from "./object-store.ts";
 
 /** A store that can be looked at. */
 export interface InspectableStore {
+  /** The version of the tables that this code works with; the number of its migrations. */
+  readonly tablesVersion: number;
+  /**
+   * The SQL of all migrations after a version, up to another one, as a text that can be run as it is: in one
+   * transaction, with what records them. Nothing is asked of the database.
+   *
+   * @param from - 0 for an empty database; at most `to`
+   * @param to - null for the newest
+   * @throws RangeError for versions that there are not
+   */
+  migrationSql(from: number, to: number | null): string;
   /** @throws {@link StoreFailure} if the database cannot be reached, or is not one of ours */
   inspect(): Promise<StoreInspector>;
 }
@@ -78,6 +90,11 @@ export interface MigrationStatus {
   readonly name: string;
   /** In ms since 1970; null if it is still to be applied. */
   readonly appliedAt: number | null;
+  /**
+   * `"missing"` is still to be applied; `"newer"` was applied by a version of durable-object after this one, and
+   * `"changed"` by none of its versions. Where there is one of the last two, everything else is refused.
+   */
+  readonly state: "applied" | "missing" | "newer" | "changed";
 }
 
 /** Something `doctor` found. */
@@ -95,18 +112,10 @@ export interface StoreFinding {
 export interface StoreInspector {
   /** Where it is, for people: a path, or a URL without its password. */
   readonly location: string;
-  /** All migrations this code knows, in order. Empty tables are a list of ones that are not applied. */
+  /** All migrations that this code knows or that were applied, in order; of a newer version, too. */
   migrations(): Promise<readonly MigrationStatus[]>;
   /** Applies what is missing, under the lock of the store; the versions before and after. */
   migrate(): Promise<{ readonly from: number; readonly to: number }>;
-  /**
-   * The SQL of all migrations after a version, up to another one, as a text that can be run as it is, with what
-   * records them.
-   *
-   * @param from - 0 for an empty database
-   * @param to - null for the newest
-   */
-  migrationSql(from: number, to: number | null): string;
   counts(): Promise<readonly TypeCount[]>;
   objects(query: InspectedObjectsQuery): Promise<readonly InspectedObject[]>;
   /** One object, or null. */

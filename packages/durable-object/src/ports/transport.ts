@@ -8,6 +8,7 @@
  */
 
 import type { Environment } from "../core/environment.ts";
+import type { StoreFinding } from "./store-inspector.ts";
 
 /** A node as a transport finds it. */
 export interface Peer {
@@ -33,6 +34,8 @@ export interface Transport {
   readonly name: string;
   /** @throws {@link TransportFailure} */
   open(opening: TransportOpening): Promise<OpenTransport>;
+  /** What `npx durable-object doctor` tells of it, if there is anything to find out without being a node. Never throws. */
+  diagnose?(): Promise<readonly StoreFinding[]>;
 }
 
 /** A transport that is open. */

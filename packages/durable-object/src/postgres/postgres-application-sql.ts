@@ -10,11 +10,12 @@
 
 import { messageOf } from "../core/errors.ts";
 import { describeStatement, type SqlStatement } from "../core/sql-statement.ts";
-import type { ObjectWrite } from "../ports/object-store.ts";
+import type { CommitCompanion, CommittedAlarms, ObjectWrite, RunSql } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
+import { arrayOf } from "./postgres-columns.ts";
 import type { Commit } from "./postgres-commit.ts";
 import type { PostgresConnections } from "./postgres-connections.ts";
-import type { Row, Run } from "./postgres-pool.ts";
+import type { Row, Run, Statement } from "./postgres-pool.ts";
 import { isStatementFault } from "./postgres-failure.ts";
 
 /** How long a statement of the application may wait for a lock, in ms. */
@@ -24,6 +25,7 @@ const lockWaitMs = 3_000;
  * Sends a commit with the statements of its writes.
  *
  * @param staleIn - the indexes of the stale writes in the row that the commit returns
+ * @param company - who writes besides; null for nobody
  * @returns the row of the commit; undefined if the lane did not advance, and nothing was done
  * @throws {@link StoreFailure} `SQL_FAILED` if a statement fails for what it is
  */
@@ -32,6 +34,7 @@ export async function commitWithSql(
   { statement, values }: Commit,
   writes: readonly ObjectWrite[],
   staleIn: (row: Row) => readonly number[],
+  company: LaneCompanion | null,
 ): Promise<Row | undefined> {
   // When all has been said, what is left to fail are constraints that are checked at the end.
   let isDone = false;
@@ -40,13 +43,15 @@ export async function commitWithSql(
     `BEGIN; SET LOCAL lock_timeout = ${Math.min(lockWaitMs, statementTimeoutMs)}; ` +
     `SET LOCAL statement_timeout = ${Math.ceil(statementTimeoutMs * 0.9)}`;
   try {
-    return await connections.transaction(async (run) => {
+    return await connections.transaction(async (run, runSql) => {
+      const gone = company === null ? [] : await alarmsOf(run, company, writes);
       const [row] = await run(statement, values);
       if (row === undefined) return undefined;
       const stale = new Set(staleIn(row));
       for (const [index, write] of writes.entries()) {
         if (!stale.has(index)) await executeAll(run, write.statements, index);
       }
+      if (company !== null) await accompany(runSql, company, writes, stale, gone);
       isDone = true;
       return row;
     }, begin);
@@ -54,6 +59,62 @@ export async function commitWithSql(
     if (!isDone || !isStatementFault(cause)) throw cause;
     // Whose it was nobody says.
     throw new StoreFailure("refused", "SQL_FAILED", messageOf(cause), { cause });
+  }
+}
+
+/** Who writes in the transactions of a lane, and the statement that says which alarms objects have. */
+export interface LaneCompanion {
+  readonly companion: CommitCompanion;
+  readonly alarmNames: Statement;
+}
+
+/** The alarms of the objects that lose all of theirs, by the index of the write. Nobody but their owner changes them. */
+async function alarmsOf(run: Run, { alarmNames }: LaneCompanion, writes: readonly ObjectWrite[]): Promise<string[][]> {
+  const gone: string[][] = [];
+  const emptied = writes.flatMap(({ address, deleted, cancelAllAlarms }, index) =>
+    deleted || cancelAllAlarms ? [{ address, index }] : [],
+  );
+  if (emptied.length === 0) return gone;
+  const rows = await run(alarmNames, [
+    arrayOf(emptied.map(({ address }) => address.tenant)),
+    arrayOf(emptied.map(({ address }) => address.type)),
+    arrayOf(emptied.map(({ address }) => address.id)),
+  ]);
+  for (const [at, name] of rows) (gone[emptied[Number(at) - 1]?.index ?? -1] ??= []).push(name ?? "");
+  return gone;
+}
+
+async function accompany(
+  runSql: RunSql,
+  { companion }: LaneCompanion,
+  writes: readonly ObjectWrite[],
+  stale: ReadonlySet<number>,
+  gone: readonly string[][],
+): Promise<void> {
+  const committed = writes.flatMap(({ address, alarms }, index): CommittedAlarms[] =>
+    stale.has(index) || (alarms.length === 0 && gone[index] === undefined)
+      ? []
+      : [{ address, gone: gone[index] ?? [], changes: alarms }],
+  );
+  if (committed.length === 0) return;
+  let failed: { readonly error: unknown } | null = null;
+  const heard: RunSql = async (text, values) => {
+    try {
+      return await runSql(text, values);
+    } catch (error) {
+      failed ??= { error };
+      throw error;
+    }
+  };
+  const database = (): { readonly error: unknown } | null => failed;
+  try {
+    await companion(heard, committed);
+  } catch (error) {
+    // What the database said counts, not what the companion made of it: it may have to do with the moment.
+    const said = database();
+    if (said !== null && !isStatementFault(said.error)) throw said.error;
+    const message = `the scheduler could not write its part: ${messageOf(error)}`;
+    throw new StoreFailure("refused", "COMMIT_FAILED", message, { cause: error });
   }
 }
 

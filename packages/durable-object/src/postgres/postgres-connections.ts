@@ -11,6 +11,8 @@
  * exception that such poolers know; where one turns out not to, they are given up.
  */
 
+import type { RunSql } from "../ports/object-store.ts";
+import { StoreFailure } from "../ports/object-store.ts";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
 import {
   textTypes,
@@ -68,7 +70,7 @@ export class PostgresConnections {
   static async create(options: ResolvedPostgresOptions, writers = 2): Promise<PostgresConnections> {
     const { database, readConnections } = options;
     if (typeof database !== "string") return new PostgresConnections(database, database, async () => {}, options);
-    const { default: pg } = await import("pg");
+    const { default: pg } = await import("pg").catch(withoutDriver);
     const pool = (max: number) =>
       new pg.Pool({
         connectionString: database,
@@ -101,13 +103,18 @@ export class PostgresConnections {
    * @throws what `work` throws, or what the server said; then nothing was done, unless it was the commit that
    *   was not answered
    */
-  async transaction<Result>(work: (run: Run) => Promise<Result>, begin = "BEGIN"): Promise<Result> {
+  async transaction<Result>(work: (run: Run, runSql: RunSql) => Promise<Result>, begin = "BEGIN"): Promise<Result> {
     return await this.#using(this.#writing, async (client) => {
       const run: Run = (statement, values, timeoutMs) => this.#send(client, statement, values, timeoutMs);
+      const runSql: RunSql = async (text, values = []) => {
+        const query = { text, values: [...values], query_timeout: this.statementTimeoutMs };
+        const results = [await client.query(query)].flat();
+        return { rows: (results.at(-1)?.rows ?? []) as Readonly<Record<string, unknown>>[] };
+      };
       await run(begin);
       let result: Result;
       try {
-        result = await work(run);
+        result = await work(run, runSql);
       } catch (error) {
         // If that fails as well, the connection is ended, and the transaction with it.
         if (leavesConnectionUsable(error)) await run("ROLLBACK").catch(ignore);
@@ -195,6 +202,13 @@ export class PostgresConnections {
       throw error;
     }
   }
+}
+
+/** Opening fails where the package is missing, as it does for whatever else is missing. */
+function withoutDriver(cause: unknown): never {
+  if ((cause as { readonly code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") throw cause;
+  const message = "postgres() with a URL needs the package pg, which is not installed: npm install pg";
+  throw new StoreFailure("lost", "STORE_UNAVAILABLE", message, { cause });
 }
 
 const inFailedTransaction = "25P02";

@@ -19,7 +19,7 @@ import type {
 import { PostgresConnections } from "./postgres-connections.ts";
 import { diagnoseServer } from "./postgres-diagnosis.ts";
 import { storeFailure } from "./postgres-failure.ts";
-import { appliedMigrations, checkVersion, migrationsText, newestVersion } from "./postgres-migrations.ts";
+import { checkVersion, migrationStatuses } from "./postgres-migrations.ts";
 import { describe, quoted, type ResolvedPostgresOptions } from "./postgres-options.ts";
 import { isGone, thisOwner } from "./postgres-owner.ts";
 import type { Row, Run, Value } from "./postgres-pool.ts";
@@ -50,7 +50,7 @@ export class PostgresInspector implements StoreInspector {
     this.#schema = quoted(options.schema);
   }
 
-  /** Connects, and refuses tables that are none of ours. */
+  /** Connects. */
   static async open(
     options: ResolvedPostgresOptions,
     migrate: () => Promise<{ readonly from: number; readonly to: number }>,
@@ -58,7 +58,7 @@ export class PostgresInspector implements StoreInspector {
     const connections = await PostgresConnections.create({ ...options, readConnections: 1 }, 1);
     const inspector = new PostgresInspector(options, connections, migrate);
     try {
-      await inspector.#reading((run) => checkVersion(run, options.schema, inspector.location));
+      await inspector.#reading((run) => run("SELECT 1"));
       return inspector;
     } catch (error) {
       await connections.close();
@@ -67,16 +67,11 @@ export class PostgresInspector implements StoreInspector {
   }
 
   async migrations(): Promise<readonly MigrationStatus[]> {
-    return await this.#reading((run) => appliedMigrations(run, this.#options.schema));
+    return await this.#reading((run) => migrationStatuses(run, this.#options.schema));
   }
 
   async migrate(): Promise<{ readonly from: number; readonly to: number }> {
     return await this.#migrate();
-  }
-
-  migrationSql(from: number, to: number | null): string {
-    const begin = from === 0 ? `CREATE SCHEMA IF NOT EXISTS ${this.#schema};\n` : "";
-    return `BEGIN;\n${begin}${migrationsText(this.#options.schema, from, to ?? newestVersion)}COMMIT;\n`;
   }
 
   async counts(): Promise<readonly TypeCount[]> {

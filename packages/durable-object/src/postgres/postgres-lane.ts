@@ -10,9 +10,9 @@
  * up already, which means that the first attempt has landed.
  */
 
-import type { CommitBatch, CommitResult } from "../ports/object-store.ts";
+import type { CommitBatch, CommitCompanion, CommitResult, ObjectWrite } from "../ports/object-store.ts";
 import { StoreFailure } from "../ports/object-store.ts";
-import { commitWithSql } from "./postgres-application-sql.ts";
+import { commitWithSql, type LaneCompanion } from "./postgres-application-sql.ts";
 import type { Commits } from "./postgres-commit.ts";
 import type { PostgresConnections } from "./postgres-connections.ts";
 import { isReadOnly, storeFailure } from "./postgres-failure.ts";
@@ -52,6 +52,7 @@ export class PostgresLane {
   readonly #aheadSinceMs: number[] = [];
   /** A number of the lane with an attempt that may be under way; null if there is none. */
   #doubtful: number | null = null;
+  #companion: LaneCompanion | null = null;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -59,6 +60,11 @@ export class PostgresLane {
 
   get lastNumber(): number {
     return this.#lastNumber;
+  }
+
+  /** From now on commits that change alarms have company in their transaction. */
+  join(companion: CommitCompanion): void {
+    this.#companion = { companion, alarmNames: this.#options.statements.alarmNames };
   }
 
   /** The number that the row of the lane has at least. */
@@ -122,9 +128,11 @@ export class PostgresLane {
     const { connections, commits } = this.#options;
     const commit = commits.commit(batch, number);
     const { writes } = batch;
-    const row = writes.some(({ statements }) => statements.length > 0)
-      ? await commitWithSql(connections, commit, writes, (answer) => resultOf(answer[0]).stale)
-      : (await connections.write(commit.statement, commit.values))[0];
+    const companion = writes.some(changesAlarms) ? this.#companion : null;
+    const row =
+      companion !== null || writes.some(({ statements }) => statements.length > 0)
+        ? await commitWithSql(connections, commit, writes, (answer) => resultOf(answer[0]).stale, companion)
+        : (await connections.write(commit.statement, commit.values))[0];
     return row === undefined ? await this.#earlier(number) : { result: resultOf(row[0]), repeated: false };
   }
 
@@ -166,6 +174,10 @@ export class PostgresLane {
     if (isStandby) return failure;
     return new StoreFailure("full", failure.code, failure.message, { cause: error });
   }
+}
+
+function changesAlarms({ deleted, cancelAllAlarms, alarms }: ObjectWrite): boolean {
+  return deleted || cancelAllAlarms || alarms.length > 0;
 }
 
 /** @param stale - the list in the lane's row: indexes from 1, as JSON */

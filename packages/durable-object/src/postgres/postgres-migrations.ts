@@ -5,6 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { compareMigrations, migrationsBetween } from "../core/migration-status.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import type { MigrationStatus } from "../ports/store-inspector.ts";
 import type { Run } from "./postgres-pool.ts";
@@ -171,25 +172,33 @@ export async function applyMigrations(run: Run, schema: string, version: number)
     if (found?.[0] !== "t") await run(`CREATE SCHEMA ${quoted(schema)}`);
   }
   // One message: as many round trips as there are statements would be felt in every test.
-  await run(migrationsText(schema, version));
+  await run(migrationsText(schema, version, null));
 }
 
-/** All migrations, with when each was applied. */
-export async function appliedMigrations(run: Run, schema: string): Promise<readonly MigrationStatus[]> {
+/** All migrations, applied or not. */
+export async function migrationStatuses(run: Run, schema: string): Promise<readonly MigrationStatus[]> {
   const table = `${quoted(schema)}.durable_object_migrations`;
   const [found] = await run("SELECT to_regclass($1) IS NOT NULL", [table]);
-  const rows =
-    found?.[0] === "t" ? await run(`SELECT version, floor(extract(epoch FROM applied_at) * 1000) FROM ${table}`) : [];
-  const appliedAt = new Map(rows.map(([version, at]) => [Number(version), Number(at)]));
-  return migrations.map(({ version, name }) => ({ version, name, appliedAt: appliedAt.get(version) ?? null }));
+  const columns = "version, name, floor(extract(epoch FROM applied_at) * 1000), checksum";
+  const rows = found?.[0] === "t" ? await run(`SELECT ${columns} FROM ${table}`) : [];
+  return compareMigrations(
+    migrations.map((migration) => ({ ...migration, checksum: checksumOf(migration) })),
+    rows.map(([version, name, appliedAt, checksum]) => ({
+      version: Number(version),
+      name: name ?? "",
+      appliedAt: Number(appliedAt),
+      checksum: checksum ?? "",
+    })),
+  );
 }
 
 /**
  * The migrations after a version, as one text that can be run as it is.
  *
- * @param to - the last one
+ * @param to - the last one; null for the newest
+ * @throws RangeError for versions that there are not
  */
-export function migrationsText(schema: string, after: number, to = newestVersion): string {
+export function migrationsText(schema: string, from: number, to: number | null): string {
   const create = `
 CREATE TABLE IF NOT EXISTS @schema.durable_object_migrations (
   version integer PRIMARY KEY,
@@ -198,13 +207,11 @@ CREATE TABLE IF NOT EXISTS @schema.durable_object_migrations (
   checksum text NOT NULL
 );
 `;
-  const steps = migrations
-    .slice(after, to)
-    .map(
-      (migration) =>
-        `${migration.sql}INSERT INTO @schema.durable_object_migrations (version, name, checksum) ` +
-        `VALUES (${migration.version}, '${migration.name}', '${checksumOf(migration)}');\n`,
-    );
+  const steps = migrationsBetween(migrations, from, to).map(
+    (migration) =>
+      `${migration.sql}INSERT INTO @schema.durable_object_migrations (version, name, checksum) ` +
+      `VALUES (${migration.version}, '${migration.name}', '${checksumOf(migration)}');\n`,
+  );
   return [create, ...steps].join("\n").replaceAll("@schema", quoted(schema));
 }
 

@@ -37,8 +37,9 @@ import { PostgresInspector } from "./postgres-inspector.ts";
 import { PostgresLane } from "./postgres-lane.ts";
 import { PostgresLease } from "./postgres-lease.ts";
 import { migrateTables } from "./postgres-migrate.ts";
+import { migrationsText, newestVersion } from "./postgres-migrations.ts";
 import { PostgresNode } from "./postgres-node.ts";
-import { describe, type ResolvedPostgresOptions } from "./postgres-options.ts";
+import { describe, quoted, type ResolvedPostgresOptions } from "./postgres-options.ts";
 import { enter, leave, ownerJoining, thisOwner, type PostgresOwner } from "./postgres-owner.ts";
 import { takeOwnership, type Candidate } from "./postgres-ownership.ts";
 import { addressedAlarm, storedAlarm, textsOf } from "./postgres-rows.ts";
@@ -60,6 +61,17 @@ export class PostgresObjectStore implements ObjectStore, OwnershipStore, Inspect
 
   constructor(options: ResolvedPostgresOptions) {
     this.#options = options;
+  }
+
+  get tablesVersion(): number {
+    return newestVersion;
+  }
+
+  migrationSql(from: number, to: number | null): string {
+    const { schema } = this.#options;
+    // `public` is there, and even `IF NOT EXISTS` asks for the right to create a schema.
+    const create = from === 0 && schema !== "public" ? `CREATE SCHEMA IF NOT EXISTS ${quoted(schema)};\n` : "";
+    return `BEGIN;\n${create}${migrationsText(schema, from, to)}COMMIT;\n`;
   }
 
   /** @throws {@link StoreFailure} */
@@ -125,7 +137,8 @@ export class PostgresObjectStore implements ObjectStore, OwnershipStore, Inspect
       const { node } = owner;
       const onLost = (how: Loss): StoreFailure => standing.lose(how, `commit ${lane.answered}`);
       const lane: PostgresLane = new PostgresLane({ connections, statements, commits, node, where, onLost });
-      return { parts: { connections, statements, owner, where, standing, lane }, leaseUntilMs };
+      const { schema } = options;
+      return { parts: { connections, statements, owner, where, schema, standing, lane }, leaseUntilMs };
     } catch (error) {
       leave(owner);
       await connections.close();
@@ -140,6 +153,7 @@ interface OpenParts {
   readonly statements: Statements;
   readonly owner: PostgresOwner;
   readonly where: string;
+  readonly schema: string;
   readonly standing: PostgresStanding;
   readonly lane: PostgresLane;
 }
@@ -152,17 +166,19 @@ class OpenPostgresObjectStore implements OpenObjectStore {
   readonly #statements: Statements;
   readonly #owner: PostgresOwner;
   readonly #where: string;
+  readonly #schema: string;
   readonly #standing: PostgresStanding;
   readonly #lane: PostgresLane;
   readonly #tenure: Tenure;
   readonly #due: DueAlarms;
   #closing: Promise<void> | null = null;
 
-  constructor({ connections, statements, owner, where, standing, lane }: OpenParts, tenure: Tenure) {
+  constructor({ connections, statements, owner, where, schema, standing, lane }: OpenParts, tenure: Tenure) {
     this.#connections = connections;
     this.#statements = statements;
     this.#owner = owner;
     this.#where = where;
+    this.#schema = schema;
     this.#standing = standing;
     this.#lane = lane;
     this.#tenure = tenure;
@@ -172,6 +188,10 @@ class OpenPostgresObjectStore implements OpenObjectStore {
 
   get lastNumber(): number {
     return this.#lane.lastNumber;
+  }
+
+  get companions(): NonNullable<OpenObjectStore["companions"]> {
+    return { schema: this.#schema, join: (companion) => this.#lane.join(companion) };
   }
 
   get leaseUntilMs(): number {

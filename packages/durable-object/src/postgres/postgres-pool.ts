@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 
 /** What is used of a connection of pg. */
 export interface PostgresClient {
-  query(query: PostgresQuery): Promise<{ readonly rows: readonly unknown[] }>;
+  query(query: PostgresQuery | PlainQuery): Promise<{ readonly rows: readonly unknown[] }>;
   /** `true` ends the connection instead of giving it back. */
   release(destroy?: boolean): void;
   /** Ends the connection; whatever it is doing fails. */
@@ -18,6 +18,13 @@ export interface PostgresPool {
   connect(): Promise<PostgresClient>;
   on(event: "error", listener: (error: Error) => void): unknown;
   removeListener(event: "error", listener: (error: Error) => void): unknown;
+}
+
+/** A query of somebody else, who expects rows as pg gives them. */
+export interface PlainQuery {
+  readonly text: string;
+  readonly values: unknown[];
+  readonly query_timeout: number;
 }
 
 /** A query as it is given to pg: rows come as arrays, every value as the text that the server sends. */

@@ -5,7 +5,7 @@ import { StoreFailure } from "../ports/object-store.ts";
 import type { Run } from "./postgres-pool.ts";
 
 /** `MATERIALIZED` came with it. */
-const oldestVersion = 12;
+export const oldestVersion = 12;
 
 /** Adapters do not know the engine; the channel's name is what they share. */
 const warnings = channel("durable-object:warning");
@@ -30,11 +30,16 @@ export async function checkServer(run: Run, where: string): Promise<void> {
   }
 }
 
-/** Tells operators about settings with which a reply does not mean that the write is on the disk. */
-export async function warnIfUnsafe(run: Run, where: string): Promise<void> {
+/** Settings with which a reply does not mean that the write is on the disk, as `name = off`. */
+export async function unsafeSettings(run: Run): Promise<readonly string[]> {
   const names = ["fsync", "full_page_writes", "synchronous_commit"];
   const [row] = await run(`SELECT ${names.map((name) => `current_setting('${name}')`).join(", ")}`);
-  const unsafe = names.filter((_, index) => row?.[index] === "off").map((name) => `${name} = off`);
+  return names.filter((_, index) => row?.[index] === "off").map((name) => `${name} = off`);
+}
+
+/** Tells operators about them. */
+export async function warnIfUnsafe(run: Run, where: string): Promise<void> {
+  const unsafe = await unsafeSettings(run);
   if (unsafe.length === 0 || !warnings.hasSubscribers) return;
   warnings.publish({
     warning: "unsafe-database",

@@ -60,6 +60,12 @@ const texts = {
       SELECT * FROM @schema.durable_objects AS o
       WHERE o.tenant = wanted.tenant AND o.type = wanted.type AND o.id = wanted.id LIMIT 1
     ) AS o`,
+  // The names of all alarms of some objects, with the place of the object in the lists. Ranges of the primary key.
+  alarmNames: `
+    SELECT wanted.index, alarm.name
+    FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted (tenant, type, id, index)
+    JOIN @schema.durable_object_alarms AS alarm
+      ON alarm.tenant = wanted.tenant AND alarm.type = wanted.type AND alarm.id = wanted.id`,
   // A range of the primary key, in its order: reads the page and the tombstones between.
   listObjects: `
     SELECT id, revision, created_at, updated_at FROM @schema.durable_objects

@@ -5,6 +5,7 @@ import type { Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { Stub, StubOptions } from "../object/stub.ts";
+import type { Instrumentation } from "../ports/instrumentation.ts";
 import type { OpenObjectStore, StoredObject } from "../ports/object-store.ts";
 import type { AlarmsChanged } from "../ports/scheduler.ts";
 import type { Call } from "./call.ts";
@@ -26,6 +27,8 @@ export interface ActivationHost {
   /** How many calls may wait for one object. */
   readonly mailboxLimit: number;
   readonly freezeState: boolean;
+  /** Who follows calls; null for nobody. */
+  readonly instrumentation: Instrumentation | null;
   /** The slot of an object, as far as it matters. */
   slotOf(address: Address): number;
   /** Whether the objects of a slot leave as soon as nothing is going on: the node is stopping, or gives it away. */

@@ -22,7 +22,6 @@ import type { AdmittedState } from "../object/state-codec.ts";
 import type { RecordedReply, StoredObject } from "../ports/object-store.ts";
 import { publishPhase } from "../telemetry/channels.ts";
 import type { ActivationHost } from "./activation-host.ts";
-import { fire } from "./fire.ts";
 import { checkNextPhase, type Phase } from "./activation-phase.ts";
 import {
   activationFailed,
@@ -34,6 +33,7 @@ import {
 } from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
+import { beginWaiting, endObserved, runTurn } from "./observed-calls.ts";
 import { ObjectState } from "./object-state.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import { PendingWrite, type WriteOwner } from "./pending-write.ts";
@@ -186,6 +186,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   }
 
   #enqueue(call: Call): void {
+    beginWaiting(call, this.host);
     this.#mailbox ??= new Mailbox(this.host.mailboxLimit);
     if (call.firing !== null || !this.#mailbox.isFull) {
       this.#mailbox.push(call);
@@ -238,7 +239,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.#runningCall = call;
     call.turn = turn;
     if (call.stage === "waiting") call.stage = "running";
-    const conclusion = firing === null ? turn.run(call.args) : fire(turn, firing, this.host);
+    const conclusion = runTurn(call, turn, this.host);
     if (conclusion instanceof Promise) {
       void conclusion.then((concluded) => {
         this.lastUsedMs = this.host.environment.monotonic();
@@ -254,7 +255,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     const turn = new Turn(this, call.operation, call.caller, call.deadline, this.state.durable, null);
     call.turn = turn;
     call.stage = "running";
-    const conclusion = turn.run(call.args);
+    const conclusion = runTurn(call, turn, this.host);
     if (conclusion instanceof Promise) {
       (this.#reading ??= new Map<Turn, Call>()).set(turn, call);
       void conclusion.then((concluded) => {
@@ -321,6 +322,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   /** Gives a call its answer: what its turn came to, or the error that took it away. */
   answer(call: Call, error: DurableObjectError | null): void {
     this.#forgetClaim(call, error === null ? call.record : null);
+    endObserved(call, error);
     if (error === null) call.release();
     else call.reject(error);
   }

@@ -23,8 +23,8 @@ export class ForwardedCall implements OutgoingCall, CallHolder {
   constructor(call: Call, runHere: (call: Call) => void) {
     this.#call = call;
     this.#runHere = runHere;
-    const { address, operation, args, idempotency } = call;
-    this.request = { address, operation: wireName(operation), args, idempotency, chain: chainOf(call.caller) };
+    const { address, operation, args, idempotency, trace } = call;
+    this.request = { address, operation: wireName(operation), args, idempotency, chain: chainOf(call.caller), trace };
     this.isRepeatable = operation.isRead || idempotency !== null;
     call.holder = this;
   }

@@ -42,6 +42,8 @@ export interface IncarnationOptions {
   readonly over: () => void;
   /** Has an alarm handled that is due. */
   readonly deliver: (alarm: AddressedAlarm) => Delivery;
+  /** Has the owner of an object look for due alarms. */
+  readonly wake: (address: Address, dueAtMs: number) => Promise<void>;
   /** Takes a call that an activation did not get to. */
   readonly redeliver: (call: Call, type: ObjectType) => void;
   readonly stub: <Definition extends AnyDefinition>(
@@ -90,6 +92,7 @@ export class Incarnation implements LiveObjects {
       store,
       mailboxLimit: options.mailboxLimit,
       freezeState: options.freezeState,
+      instrumentation: options.instrumentation,
       alarmRetry: options.alarmRetry,
       slotOf: (address) => ownership.slotOf(address),
       isLeaving: (slot) => isStopping() || ownership.isLeaving(slot),
@@ -110,6 +113,7 @@ export class Incarnation implements LiveObjects {
       store,
       types: [...types].map(({ name }) => name),
       deliver,
+      wake: given.wake,
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
     });
   }
@@ -139,8 +143,9 @@ export class Incarnation implements LiveObjects {
 
   // ——— Giving slots away ———
 
-  look(): void {
-    this.#scheduler.look();
+  /** @param atMs - alarms may be due then, in ms since 1970; at once if not given */
+  look(atMs?: number): void {
+    this.#scheduler.look(atMs);
   }
 
   vacate(slot: number, done: () => void): void {

@@ -3,14 +3,18 @@
 import { defaultRetry, resolveRetry, WrongRule, type RetryPolicy } from "../alarms/alarm-rule.ts";
 import type { Cluster } from "../cluster/cluster-options.ts";
 import { polling } from "../alarms/polling-scheduler.ts";
+import { queueScheduler } from "../alarms/queue-scheduler.ts";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import type { Environment } from "../core/environment.ts";
 import { DurableObjectError } from "../core/errors.ts";
 import type { AnyDefinition } from "../object/define-object.ts";
 import type { AlarmRetry } from "../object/effect.ts";
+import type { Instrumentation } from "../ports/instrumentation.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { OwnershipStore } from "../ports/ownership-store.ts";
+import type { JobQueue } from "../ports/job-queue.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
+import { guardInstrumentation } from "../telemetry/guarded-instrumentation.ts";
 import { systemEnvironment } from "./system-environment.ts";
 
 /** What `createRuntime` takes. */
@@ -40,10 +44,12 @@ export interface RuntimeOptions {
    * what changed. Default: true, unless `NODE_ENV` is `production`.
    */
   readonly freezeState?: boolean | undefined;
-  /** Finds the alarms that are due. Default: `polling()`. */
-  readonly scheduler?: Scheduler | undefined;
+  /** Finds the alarms that are due: `polling()`, the default, or a job queue such as `pgBoss({ boss })`. */
+  readonly scheduler?: Scheduler | JobQueue | undefined;
   /** How failing alarms are retried, where they do not say: 12 attempts, after 2 s, 4 s, … at most 1 h. */
   readonly alarmRetry?: AlarmRetry | undefined;
+  /** Follows calls through this process and to others: `openTelemetry()`. Default: nobody does, and nothing is paid. */
+  readonly instrumentation?: Instrumentation | undefined;
   /** Time and chance. Default: the system's. */
   readonly environment?: Environment | undefined;
 }
@@ -64,6 +70,7 @@ export interface ResolvedOptions {
   readonly freezeState: boolean;
   readonly scheduler: Scheduler;
   readonly alarmRetry: RetryPolicy;
+  readonly instrumentation: Instrumentation | null;
   readonly environment: Environment;
 }
 
@@ -82,6 +89,7 @@ const optionNames: ReadonlySet<string> = new Set<keyof RuntimeOptions>([
   "freezeState",
   "scheduler",
   "alarmRetry",
+  "instrumentation",
   "environment",
 ]);
 
@@ -110,6 +118,20 @@ function retryPolicy(retry: AlarmRetry | undefined): RetryPolicy {
   } catch (error) {
     throw error instanceof WrongRule ? invalid(`alarmRetry: ${error.problem}.`) : error;
   }
+}
+
+function schedulerOf(given: Scheduler | JobQueue | undefined): Scheduler {
+  if (given === undefined) return polling();
+  if (typeof given?.start !== "function") {
+    throw invalid("scheduler must be made by polling(), or by a job queue such as pgBoss({ boss }).");
+  }
+  return "sweepIntervalMs" in given ? queueScheduler(given) : given;
+}
+
+function instrumentationOf(given: Instrumentation | undefined): Instrumentation | null {
+  if (given === undefined) return null;
+  if (typeof given?.turn !== "function") throw invalid("instrumentation must be made by openTelemetry().");
+  return guardInstrumentation(given);
 }
 
 function clusterOf(store: ObjectStore, given: Cluster | undefined): Cluster | null {
@@ -156,8 +178,9 @@ export function resolveOptions(options: RuntimeOptions): ResolvedOptions {
     maxStateBytes: count("maxStateBytes", options.maxStateBytes, 4 * 1024 * 1024),
     maxArgumentBytes: count("maxArgumentBytes", options.maxArgumentBytes, 1024 * 1024),
     freezeState: options.freezeState ?? process.env["NODE_ENV"] !== "production",
-    scheduler: options.scheduler ?? polling(),
+    scheduler: schedulerOf(options.scheduler),
     alarmRetry: retryPolicy(options.alarmRetry),
+    instrumentation: instrumentationOf(options.instrumentation),
     environment: options.environment ?? systemEnvironment,
   });
 }

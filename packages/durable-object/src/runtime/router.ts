@@ -12,6 +12,7 @@ import type { Environment } from "../core/environment.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
 import { isStorable } from "../core/storable-text.ts";
 import type { StubOptions } from "../object/stub.ts";
+import type { Instrumentation } from "../ports/instrumentation.ts";
 import { calls, type CallContext } from "../telemetry/channels.ts";
 import type { Firing } from "../alarms/firing.ts";
 import { Call, type CallObserver } from "./call.ts";
@@ -20,11 +21,14 @@ import { chainProblem, type Basis, type ChainLink } from "./call-chain.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ForwardedCall, remoteChain } from "./forwarded-call.ts";
 import type { Incarnation } from "./incarnation.ts";
+import { observeCall } from "./observed-calls.ts";
 import type { ObjectType, Operation } from "./operation.ts";
-import { deactivateOperation, operationNamed } from "./system-operations.ts";
+import { deactivateOperation, operationNamed, wakeOperation } from "./system-operations.ts";
 import { currentTurn } from "./turn.ts";
 
 const longestKey = 255;
+/** For how long the owner of an object is asked to look for due alarms, in ms. Then the queue asks again. */
+const wakeTimeoutMs = 10_000;
 
 /** How calls are made, worked out once for a stub. */
 export interface CallOptions {
@@ -42,6 +46,7 @@ export interface RouterOptions {
   readonly callTimeoutMs: number;
   readonly maxPendingCalls: number;
   readonly maxArgumentBytes: number;
+  readonly instrumentation: Instrumentation | null;
 }
 
 /** Takes calls to the activations of their objects. */
@@ -117,6 +122,7 @@ export class Router implements CallObserver {
     const call = new Call(address, operation, args, deadline, caller, this);
     this.#pending += 1;
     if (calls.isHeard) this.#publishStart(call);
+    if (this.#options.instrumentation !== null) observeCall(this.#options.instrumentation, call);
     const refusal = this.#refusal(call) ?? this.#prepare(call, options);
     if (refusal !== null) {
       call.reject(refusal);
@@ -139,6 +145,38 @@ export class Router implements CallObserver {
     if (refusal === null) this.#deliver(call, type, this.#options.environment.monotonic());
     else call.reject(refusal);
     await call.promise;
+  }
+
+  /**
+   * Has the owner of an object look for its due alarms, whichever node that is, and whether this one knows the type or not.
+   * It goes past the mailbox: nothing is loaded for it, and an object that is busy holds nobody up.
+   *
+   * @param dueAtMs - when the alarm is due: the owner's clock may not be there yet
+   */
+  async wake(address: Address, dueAtMs: number): Promise<void> {
+    const deadline = Math.ceil(this.#options.environment.monotonic() + wakeTimeoutMs);
+    const call = new Call(address, wakeOperation, [dueAtMs], deadline, null, this);
+    this.#pending += 1;
+    const refusal = this.#refusal(call);
+    if (refusal === null) this.#wake(call);
+    else call.reject(refusal);
+    if (call.stage !== "settled") this.#deadlines.add(call);
+    await call.promise;
+  }
+
+  #wake(call: Call): void {
+    const here = this.#here;
+    if (this.#closed !== null && !this.#closed.draining) {
+      call.reject(this.#closed.error(call.address));
+    } else if (here !== null && this.#isHere(call)) {
+      here.look(Number(call.args[0]));
+      call.resolve(undefined);
+    } else if (call.isFromNode) {
+      call.reject(new NotOwner(call.address));
+    } else {
+      const forwarded = new ForwardedCall(call, (home) => this.#wake(home));
+      forwarded.carriedBy(this.#options.ownership.forward(forwarded));
+    }
   }
 
   /** From now on objects come to life here, or nowhere. */
@@ -194,6 +232,7 @@ export class Router implements CallObserver {
     const deadline = Math.ceil(nowMs + timeoutMs);
     const call = new Call(address, operation, args, deadline, remoteChain(chain, deadline), this);
     call.isFromNode = true;
+    call.trace = request.trace;
     call.idempotency = idempotency;
     call.promise.then(
       (value) => incoming.reply({ kind: "value", value }),
@@ -210,6 +249,7 @@ export class Router implements CallObserver {
     const isFull = this.#pending > this.#options.maxPendingCalls;
     if (this.#closed !== null && !this.#closed.draining) call.reject(new NotOwner(address));
     else if (isFull) call.reject(this.#overloaded(address));
+    else if (operation === wakeOperation) this.#wake(call);
     else this.#deliver(call, type, nowMs);
     if (call.stage !== "settled") this.#deadlines.add(call);
     return { abort: () => call.abort(undefined) };
@@ -226,6 +266,7 @@ export class Router implements CallObserver {
   settled(call: Call, error: DurableObjectError | null): void {
     this.#pending -= 1;
     this.#deadlines.remove(call);
+    call.observed?.end(error);
     if (call.context === null) return;
     const context = call.context as CallContext;
     if (error === null) calls.stop(context, this.#options.environment.now());

@@ -82,14 +82,23 @@ export class Runtime implements AsyncDisposable {
   readonly cluster: RuntimeCluster;
   #phase: "running" | "lost" | "stopping" | "stopped" = "running";
   #stopped: Promise<void> | null = null;
+  /** Whoever follows calls is told that there will be none. */
+  #detach = (): void => {};
 
   /** Use `createRuntime`. */
   constructor(options: ResolvedOptions, ownership: Ownership) {
     this.#options = options;
     this.#ownership = ownership;
-    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes } = options;
+    const { environment, callTimeoutMs, maxPendingCalls, maxArgumentBytes, instrumentation } = options;
     this.#types = new DefinitionTable(options.objects);
-    this.#router = new Router({ environment, ownership, callTimeoutMs, maxPendingCalls, maxArgumentBytes });
+    this.#router = new Router({
+      environment,
+      ownership,
+      callTimeoutMs,
+      maxPendingCalls,
+      maxArgumentBytes,
+      instrumentation,
+    });
     this.cluster = { status: () => ownership.status() };
     this.alarms = {
       dead: async (definition, { tenant = "", limit = 100, after } = {}) => {
@@ -104,14 +113,20 @@ export class Runtime implements AsyncDisposable {
 
   /** Takes the right to write. */
   async start(): Promise<void> {
-    const { environment } = this.#options;
-    await this.#ownership.start({
+    const { environment, instrumentation, scheduler } = this.#options;
+    await scheduler.prepare?.();
+    if (instrumentation !== null) this.#detach = instrumentation.attach();
+    const started = this.#ownership.start({
       environment,
       types: [...this.#types].map(({ name }) => name),
       begin: (store, node, lost) => this.#begin(store, node, lost),
       receive: (call) => this.#router.receive(call, this.#types.known(call.request.address.type).type),
       ended: (failure) => this.#ended(failure),
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
+    });
+    await started.catch((error: unknown) => {
+      this.#detach();
+      throw error;
     });
   }
 
@@ -140,6 +155,7 @@ export class Runtime implements AsyncDisposable {
         this.#router.setHere(null);
       },
       deliver: (alarm) => this.#deliver(new Firing(alarm)),
+      wake: (address, dueAtMs) => this.#router.wake(address, dueAtMs),
       redeliver: (call, type) => this.#router.redeliver(call, type),
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
@@ -267,6 +283,7 @@ export class Runtime implements AsyncDisposable {
       if (!isOwnFault(error)) throw error;
       // What the handler returned can never be stored: that is a failure like a throw, and counts.
       firing.failure = error.message;
+      firing.error = error;
       await this.#router.fire(type, operation, firing);
       return error;
     }
@@ -365,6 +382,7 @@ export class Runtime implements AsyncDisposable {
     this.#router.close(stopped, false);
     await this.#incarnation?.close();
     this.#phase = "stopped";
+    this.#detach();
     await this.#ownership.close();
   }
 

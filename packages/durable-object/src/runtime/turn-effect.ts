@@ -44,16 +44,18 @@ export class WrongEffect {
  *
  * @param alarmNames - the alarms the definition has
  * @param nowMs - wall-clock time, for delays
+ * @param trace - the context of the turn, which goes along with an alarm that it sets
  * @throws {@link WrongEffect}, or `NotJson` for a payload
  */
 export function checkEffect(
   effect: Effect | RedriveEffect,
   alarmNames: ReadonlyMap<string, unknown>,
   nowMs: number,
+  trace: string | null = null,
 ): TurnEffect {
   switch (effect?.effect) {
     case "schedule":
-      return checkSchedule(effect, alarmNames, nowMs);
+      return checkSchedule(effect, alarmNames, nowMs, trace);
     // What is set may be called off by any name: the definition may have had it once.
     case "cancel":
       return { change: "cancel", name: checkText(effect.name) };
@@ -73,7 +75,12 @@ export function checkEffect(
   }
 }
 
-function checkSchedule(effect: ScheduleEffect, alarmNames: ReadonlyMap<string, unknown>, nowMs: number): TurnEffect {
+function checkSchedule(
+  effect: ScheduleEffect,
+  alarmNames: ReadonlyMap<string, unknown>,
+  nowMs: number,
+  trace: string | null,
+): TurnEffect {
   const name = checkName(effect.name, alarmNames);
   const options = effect.options ?? {};
   const rule = checkRule(name, effect);
@@ -91,7 +98,7 @@ function checkSchedule(effect: ScheduleEffect, alarmNames: ReadonlyMap<string, u
     name,
     dueAt,
     payload: payload === undefined ? null : JSON.stringify(payload),
-    rule: rule === null ? null : JSON.stringify(rule),
+    rule: rule === null && trace === null ? null : JSON.stringify(trace === null ? rule : { ...rule, trace }),
   };
 }
 

@@ -81,6 +81,8 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   /** Set when the state this turn saw was lost: its conclusion counts for nothing. */
   lost: DurableObjectError | null = null;
   over = false;
+  /** The context of this turn as a text, if somebody follows calls. */
+  trace: string | null = null;
   readonly #object: TurnObject;
   readonly #firing: Firing | null;
   #now: number | null = null;
@@ -310,7 +312,7 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
   #checkedEffect(effect: Effect): TurnEffect {
     if (this.operation.isRead) throw new WrongEffect("INVALID_OUTCOME", "is marked with read() and returned an effect");
     // A delay counts from the end of the handler, however long it took.
-    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now());
+    return checkEffect(effect, this.#object.type.alarms, this.#object.host.environment.now(), this.trace);
   }
 
   #notJson(problem: NotJson): Conclusion {

@@ -22,6 +22,7 @@ export function watchStore(store: OpenObjectStore, onLost: (failure: StoreFailur
     get leaseUntilMs() {
       return store.leaseUntilMs;
     },
+    companions: store.companions,
     commit: (batch) => store.commit(batch),
     load: (addresses) => watch(store.load(addresses)),
     findReply: (address, key, now) => watch(store.findReply(address, key, now)),

@@ -1,6 +1,7 @@
 /** Opening `node:sqlite`: the driver, and the settings of a connection. */
 
 import type { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { StoreFailure } from "../ports/object-store.ts";
 
 /** How long a statement waits for another program that is writing. It blocks the event loop. */
@@ -8,14 +9,24 @@ const busyTimeoutMs = 100;
 
 type DatabaseClass = typeof DatabaseSync;
 
+/** How a database is opened. */
+interface Opening {
+  readonly readOnly?: boolean;
+  /** Whether nobody writes to the file meanwhile, so that no locks are needed and nothing beside it. */
+  readonly immutable?: boolean;
+}
+
 /**
  * Opens a database without touching its content.
  *
  * @throws errors of `node:sqlite`; {@link StoreFailure} `STORE_UNAVAILABLE` where there is none
  */
-export function openDatabase(path: string, options: { readonly readOnly?: boolean } = {}): DatabaseSync {
+export function openDatabase(path: string, { readOnly = false, immutable = false }: Opening = {}): DatabaseSync {
   const Database = loadDriver();
-  return new Database(path, options);
+  if (!immutable) return new Database(path, { readOnly });
+  const url = pathToFileURL(path);
+  url.searchParams.set("immutable", "1");
+  return new Database(url, { readOnly });
 }
 
 /** Settings of the connection that reads nothing from the file. */

@@ -44,6 +44,12 @@ export function isBusy(error: unknown): boolean {
   return primary === sqliteBusy || primary === sqliteLocked;
 }
 
+/** Whether a file, or one that has to lie beside it, can be neither opened nor created. */
+export function cannotOpen(error: unknown): boolean {
+  const primary = sqliteCode(error) & 0xff;
+  return primary === sqliteCannotOpen || primary === sqliteReadOnly;
+}
+
 /** The failure of the store that an error of SQLite means; a {@link StoreFailure} stays what it is. */
 export function storeFailure(error: unknown, phase: SqlitePhase, path: string): StoreFailure {
   if (error instanceof StoreFailure) return error;

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { StoreFailure } from "../ports/object-store.ts";
+import { compareMigrations, migrationsBetween, type AppliedMigration } from "../core/migration-status.ts";
 import type { MigrationStatus } from "../ports/store-inspector.ts";
 import { openDatabase } from "./sqlite-database.ts";
 
@@ -176,30 +177,36 @@ export function versionOf(path: string): number {
   }
 }
 
-/** All migrations, with when each was applied; null for a file that is not there. */
-export function appliedMigrations(database: DatabaseSync | null): readonly MigrationStatus[] {
+/** The migrations that were applied, with their checksums; null for a file that is not there. */
+export function appliedMigrations(database: DatabaseSync | null): readonly AppliedMigration[] {
   const table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'durable_object_migrations'";
-  const rows =
-    database?.prepare(table).get() === undefined
-      ? []
-      : (database?.prepare("SELECT version, applied_at FROM durable_object_migrations").all() ?? []);
-  const appliedAt = new Map(rows.map((row) => [row["version"], Number(row["applied_at"])]));
-  return migrations.map(({ version, name }) => ({ version, name, appliedAt: appliedAt.get(version) ?? null }));
+  if (database === null || database.prepare(table).get() === undefined) return [];
+  const rows = database.prepare(
+    "SELECT version, name, applied_at AS appliedAt, checksum FROM durable_object_migrations",
+  );
+  return rows.all() as unknown as readonly AppliedMigration[];
+}
+
+/** All migrations, applied or not. */
+export function migrationStatuses(applied: readonly AppliedMigration[]): readonly MigrationStatus[] {
+  return compareMigrations(
+    migrations.map((migration) => ({ ...migration, checksum: checksumOf(migration) })),
+    applied,
+  );
 }
 
 /**
  * The migrations after a version, as one text that can be run as it is.
  *
  * @param to - the last one; null for the newest
+ * @throws RangeError for versions that there are not
  */
 export function migrationsText(from: number, to: number | null): string {
-  const steps = migrations
-    .slice(from, to ?? newestVersion)
-    .map(
-      (migration) =>
-        `${migration.sql.trim()}\n\nINSERT INTO durable_object_migrations (version, name, applied_at, checksum)\n` +
-        `VALUES (${migration.version}, '${migration.name}', unixepoch() * 1000, '${checksumOf(migration)}');\n`,
-    );
+  const steps = migrationsBetween(migrations, from, to).map(
+    (migration) =>
+      `${migration.sql.trim()}\n\nINSERT INTO durable_object_migrations (version, name, applied_at, checksum)\n` +
+      `VALUES (${migration.version}, '${migration.name}', unixepoch() * 1000, '${checksumOf(migration)}');\n`,
+  );
   return ["BEGIN IMMEDIATE;\n", `${createMigrationsTable.trim()};\n`, ...steps, "COMMIT;\n"].join("\n");
 }
 

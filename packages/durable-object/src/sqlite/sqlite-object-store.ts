@@ -31,7 +31,7 @@ import { SqliteConnection } from "./sqlite-connection.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 import { assertSameFile, findFile } from "./sqlite-file.ts";
 import { SqliteInspector } from "./sqlite-inspector.ts";
-import { newestVersion, versionOf } from "./sqlite-migrations.ts";
+import { migrationsText, newestVersion, versionOf } from "./sqlite-migrations.ts";
 import type { ResolvedSqliteOptions } from "./sqlite-options.ts";
 import { pollIntervalMs, SqliteOwnerLock } from "./sqlite-owner-lock.ts";
 import { thisOwner } from "./sqlite-owner.ts";
@@ -59,6 +59,14 @@ export class SqliteObjectStore implements ObjectStore, InspectableStore {
       lock.release();
       throw error;
     }
+  }
+
+  get tablesVersion(): number {
+    return newestVersion;
+  }
+
+  migrationSql(from: number, to: number | null): string {
+    return migrationsText(from, to);
   }
 
   /** @throws {@link StoreFailure} */

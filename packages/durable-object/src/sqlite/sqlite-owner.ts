@@ -76,8 +76,11 @@ export function readOwner(path: string): (SqliteOwner & { readonly closed: boole
   try {
     const database = openDatabase(path, { readOnly: true });
     try {
-      const row = database.prepare("SELECT node, pid, host, command, since, closed FROM durable_object_owner").get();
-      return row === undefined ? null : { ...(row as unknown as SqliteOwner), closed: row["closed"] === 1 };
+      // The first version of the table does not say whether it was closed.
+      const row = database.prepare("SELECT * FROM durable_object_owner").get();
+      if (row === undefined) return null;
+      const { node, pid, host, command, since } = row as unknown as SqliteOwner;
+      return { node, pid, host, command, since, closed: row["closed"] === 1 };
     } finally {
       database.close();
     }

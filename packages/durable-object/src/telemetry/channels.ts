@@ -9,17 +9,33 @@
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import type { Address } from "../core/address.ts";
 
-/** What every operation's context holds. */
-export interface OperationContext {
-  readonly tenant: string;
-  readonly type: string;
-  readonly id: string;
+/** What the context of everything that takes time holds. */
+export interface TimedContext {
   /** Wall-clock time of the start, in ms since 1970. */
   readonly systemTimeMs: number;
   /** Set at the end, in ms. */
   durationMs?: number;
   /** Set if it failed. */
   error?: unknown;
+}
+
+/** What the context of an operation on an object holds besides. */
+export interface OperationContext extends TimedContext {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+}
+
+/** The context of `durable-object:commit`. */
+export interface CommitContext extends TimedContext {
+  /** The store's name: `"memory"`, `"sqlite"`, … */
+  readonly store: string;
+  /** The number of the batch; one that is sent again has the same. */
+  readonly number: number;
+  /** How many objects it writes. */
+  readonly objects: number;
+  /** How many of them it did not, because another revision was stored. Set at the end. */
+  stale?: number;
 }
 
 /** The context of `durable-object:storage.load`, `.save` and `.delete`. */
@@ -33,6 +49,15 @@ export interface CallContext extends OperationContext {
   readonly handler: string;
 }
 
+/** The context of `durable-object:turn`. */
+export interface TurnContext extends OperationContext {
+  readonly handler: string;
+  /** Who called: somebody in this process, another node, or an alarm. */
+  readonly from: "caller" | "node" | "alarm";
+  /** How long the call waited for its turn, coming to life included, in ms. */
+  readonly waitMs: number;
+}
+
 /** The context of `durable-object:alarm`. */
 export interface AlarmContextMessage extends OperationContext {
   readonly alarm: string;
@@ -40,6 +65,8 @@ export interface AlarmContextMessage extends OperationContext {
   readonly attempt: number;
   /** How long after it was due its handler started, in ms. */
   readonly lagMs: number;
+  /** What became of it, set at the end: over, due again by its rule, due again because it failed, or given up. */
+  becomes?: "done" | "repeat" | "retry" | "dead";
 }
 
 /** An object went from one phase of its life to another: the message on `durable-object:activation`. */
@@ -95,7 +122,7 @@ export function publishOwnership(message: OwnershipMessage): void {
 }
 
 /** One kind of operation that takes time. */
-export class OperationChannel<Context extends OperationContext> {
+export class OperationChannel<Context extends TimedContext> {
   readonly #channel: ReturnType<typeof tracingChannel<unknown, Context>>;
 
   constructor(name: string) {
@@ -125,8 +152,12 @@ export class OperationChannel<Context extends OperationContext> {
 
 /** Calls, from the stub to the reply. */
 export const calls = new OperationChannel<CallContext>("durable-object:call");
+/** Running a handler, wherever the call came from. */
+export const turns = new OperationChannel<TurnContext>("durable-object:turn");
 /** Running the handler of an alarm. */
 export const alarmFirings = new OperationChannel<AlarmContextMessage>("durable-object:alarm");
+/** Making a batch of writes durable. */
+export const commits = new OperationChannel<CommitContext>("durable-object:commit");
 /** Loading one object from the store. */
 export const loads = new OperationChannel<StorageContext>("durable-object:storage.load");
 /** Writing one object, as part of a batch. */

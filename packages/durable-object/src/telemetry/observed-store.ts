@@ -5,8 +5,16 @@
 
 import type { Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
-import type { OpenObjectStore } from "../ports/object-store.ts";
-import { deletes, loads, saves, type OperationChannel, type StorageContext } from "./channels.ts";
+import { StoreFailure, type CommitBatch, type CommitResult, type OpenObjectStore } from "../ports/object-store.ts";
+import {
+  commits,
+  deletes,
+  loads,
+  saves,
+  type CommitContext,
+  type OperationChannel,
+  type StorageContext,
+} from "./channels.ts";
 
 interface Span {
   readonly channel: OperationChannel<StorageContext>;
@@ -24,13 +32,40 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     channel.start(context);
     return { channel, context };
   };
-  const observe = async <Result>(spans: readonly Span[], operation: Promise<Result>): Promise<Result> => {
+  const observe = async <Result>(
+    spans: readonly Span[],
+    operation: Promise<Result>,
+    staleOf: (result: Result) => readonly number[],
+  ): Promise<Result> => {
     try {
       const result = await operation;
-      for (const { channel, context } of spans) channel.stop(context, environment.now());
+      const isStale = new Set(staleOf(result));
+      for (const [index, { channel, context }] of spans.entries()) {
+        if (isStale.has(index)) channel.fail(context, environment.now(), notWritten());
+        else channel.stop(context, environment.now());
+      }
       return result;
     } catch (error) {
       for (const { channel, context } of spans) channel.fail(context, environment.now(), error);
+      throw error;
+    }
+  };
+  const observeCommit = async (batch: CommitBatch, commit: () => Promise<CommitResult>): Promise<CommitResult> => {
+    const { number, writes } = batch;
+    const context: CommitContext = {
+      store: storeName,
+      number,
+      objects: writes.length,
+      systemTimeMs: environment.now(),
+    };
+    commits.start(context);
+    try {
+      const result = await commit();
+      context.stale = result.stale.length;
+      commits.stop(context, environment.now());
+      return result;
+    } catch (error) {
+      commits.fail(context, environment.now(), error);
       throw error;
     }
   };
@@ -41,15 +76,19 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     get leaseUntilMs() {
       return store.leaseUntilMs;
     },
+    companions: store.companions,
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));
-      return observe(spans, store.load(addresses));
+      return observe(spans, store.load(addresses), () => []);
     },
     commit(batch) {
-      if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
-      const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
-      return observe(spans, store.commit(batch));
+      const result = (): Promise<CommitResult> => {
+        if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
+        const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
+        return observe(spans, store.commit(batch), ({ stale }) => stale);
+      };
+      return commits.isHeard ? observeCommit(batch, result) : result();
     },
     findReply: (address, key, now) => store.findReply(address, key, now),
     listAlarms: (address) => store.listAlarms(address),
@@ -63,4 +102,13 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     close: () => store.close(),
     abandon: () => store.abandon(),
   };
+}
+
+/** A write that was not done: the batch as a whole is no failure. */
+function notWritten(): StoreFailure {
+  return new StoreFailure(
+    "refused",
+    "STALE_REVISION",
+    "another revision is stored than the one that this was built on.",
+  );
 }

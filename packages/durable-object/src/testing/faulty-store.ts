@@ -51,6 +51,9 @@ export class FaultyStore implements ObjectStore {
       get lastNumber() {
         return inner.lastNumber;
       },
+      get companions() {
+        return inner.companions;
+      },
       get leaseUntilMs() {
         return inner.leaseUntilMs;
       },

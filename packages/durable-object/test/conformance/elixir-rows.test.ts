@@ -15,15 +15,21 @@ const areas: Readonly<Record<string, number>> = {
   LIFE: 12,
   ALARM: 20,
   POLL: 18,
+  OBAN: 8,
   DSL: 13,
   KEYS: 9,
   ID: 5,
+  TEL: 7,
   TEST: 12,
   "W-ST": 13,
   "W-CA": 7,
   "W-LI": 3,
   "W-AL": 11,
+  "W-OB": 5,
+  "W-TE": 1,
   "W-TS": 1,
+  MIG: 8,
+  "W-MI": 1,
 };
 
 function rowsOf(area: string, count: number): string[] {

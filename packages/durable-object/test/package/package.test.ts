@@ -5,28 +5,19 @@
  * that comes and goes. Peers are linked from here: an application would have installed them.
  */
 
-import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { application } from "./application.ts";
-
-const home = join(import.meta.dirname, "../..");
-const modules = join(home, "../../node_modules");
-const manifest = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as {
-  readonly exports: Readonly<Record<string, unknown>>;
-  readonly peerDependencies: Readonly<Record<string, string>>;
-};
+import { testNewUser } from "./new-user.ts";
+import { manifest, modules, npm, pack, run, tsc, type Packed } from "./packed-package.ts";
 
 /** Bytes of the packed tarball: code, types, maps and sources. */
-const maxPackedBytes = 800_000;
+const maxPackedBytes = 1_200_000;
 
-interface Packed {
-  readonly filename: string;
-  readonly size: number;
-  readonly files: readonly { readonly path: string }[];
-}
+/** What coding agents read. */
+const forAgents = ["llms.txt", "skills/durable-object/SKILL.md", "skills/durable-object/recipes.md", "usage-rules.md"];
 
 const temporary = mkdtempSync(join(tmpdir(), "durable-object-package-"));
 const app = join(temporary, "app");
@@ -43,11 +34,10 @@ afterAll(() => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }
 test("the tarball holds code, types and sources, no tests, and is small", () => {
   const paths = packed.files.map((file) => file.path);
   expect(paths).toEqual(
-    expect.arrayContaining(["package.json", "README.md", "LICENSE", "dist/index.js", "src/index.ts"]),
+    expect.arrayContaining(["package.json", "README.md", "LICENSE", "dist/index.js", "src/index.ts", ...forAgents]),
   );
-  expect(paths.filter((path) => !/^(?:(?:dist|src|bin)\/|(?:package\.json|README\.md|LICENSE)$)/.test(path))).toEqual(
-    [],
-  );
+  const known = new Set(["package.json", "README.md", "LICENSE", ...forAgents]);
+  expect(paths.filter((path) => !/^(?:dist|src|bin)\//.test(path) && !known.has(path))).toEqual([]);
   expect(paths.filter((path) => /(?:^|\/)(?:test|bench)\/|\.test\b|tsconfig|tsbuildinfo|\.db\b/.test(path))).toEqual(
     [],
   );
@@ -80,16 +70,6 @@ test("every public subpath can be imported, and exports something", async () => 
   expect(printed.trim().split("\n")).toEqual(names.map((name) => `${name} true`));
 });
 
-/** Builds and packs a copy of the package, tests included, so that leaving them out is put to the test. */
-async function pack(stage: string): Promise<Packed> {
-  const passing = (path: string): boolean => !["node_modules", "dist"].includes(basename(path));
-  cpSync(home, stage, { recursive: true, filter: passing });
-  await tsc(["-p", join(home, "tsconfig.build.json"), "--outDir", join(stage, "dist")], home);
-  const [result] = JSON.parse(await npm(["pack", "--json", "--ignore-scripts"], stage)) as Packed[];
-  if (result === undefined) throw new Error("npm pack packed nothing");
-  return result;
-}
-
 async function install(tarball: string): Promise<void> {
   mkdirSync(app);
   writeFileSync(join(app, "package.json"), JSON.stringify({ private: true, type: "module" }));
@@ -103,6 +83,8 @@ async function install(tarball: string): Promise<void> {
     symlinkSync(join(modules, peer), join(app, "node_modules", peer), "junction");
   }
 }
+
+testNewUser(() => join(temporary, "stage", packed.filename));
 
 /** What the compiler has to say about the application: nothing, if all is well. */
 function compileApp(): Promise<string> {
@@ -122,26 +104,4 @@ function compileApp(): Promise<string> {
   };
   writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["app.ts"] }));
   return tsc(["-p", app, "--pretty", "false"], app).catch(String);
-}
-
-function tsc(args: string[], cwd: string): Promise<string> {
-  return run(process.execPath, [join(modules, "typescript/bin/tsc"), ...args], cwd);
-}
-
-function npm(args: string[], cwd: string): Promise<string> {
-  return run("npm", args, cwd);
-}
-
-/** What a program prints. The npm that runs the tests does not tell its children where they are. */
-function run(program: string, args: string[], cwd: string): Promise<string> {
-  const kept = Object.entries(process.env).filter(
-    ([name]) => !/^npm_(?!config_(?:cache|registry|userconfig)$)/.test(name),
-  );
-  const options = { cwd, env: Object.fromEntries(kept), shell: process.platform === "win32" && program === "npm" };
-  return new Promise((resolve, reject) => {
-    execFile(program, args, options, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else reject(new Error(`${program} ${args.join(" ")}\n${stdout}${stderr}`));
-    });
-  });
 }

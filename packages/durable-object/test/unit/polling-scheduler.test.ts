@@ -31,6 +31,7 @@ class Bench {
     this.scheduler = polling(options).start({
       environment: clock.life().environment,
       types: ["counter"],
+      wake: async () => {},
       store: {
         dueAlarms: async ({ dueBy, limit }) => {
           this.looks.push(clock.nowMs - startMs);

@@ -16,7 +16,7 @@ function call(parts: Partial<WireCall["request"]> = {}): WireCall {
   return {
     call: 7,
     timeoutMs: 5_000,
-    request: { address, operation: "increment", args: [1], idempotency: null, chain: [], ...parts },
+    request: { address, operation: "increment", args: [1], idempotency: null, chain: [], trace: null, ...parts },
   };
 }
 
@@ -32,12 +32,24 @@ describe("wire", () => {
       args: [undefined, null, "ü\u2028", { a: [1, undefined] }, undefined],
       idempotency: { key: "k", fingerprint: "f" },
       chain: [link, { ...link, isRead: true }],
+      trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 a=b",
     });
     expect(there(sent)).toEqual({
       ...sent,
       request: { ...sent.request, args: [undefined, null, "ü\u2028", { a: [1, null] }, undefined] },
     });
     expect(there({ ...sent, timeoutMs: null })).toMatchObject({ timeoutMs: null });
+  });
+
+  test("a call of a node that carries no context is read, and so is one with more than this node knows", () => {
+    const sent = call();
+    const older = JSON.parse(encodeCall(sent)) as unknown[];
+    expect(older).toHaveLength(10);
+    const [read, newer] = [older, [...older, { new: true }, 5]].map((parts) => {
+      const message = decodeMessage(encodeParts("calls", "me", [JSON.stringify(parts)]));
+      return message.kind === "calls" ? message.calls[0] : null;
+    });
+    expect([read, newer]).toEqual([sent, sent]);
   });
 
   test("whatever is JSON arrives as it is", () => {
