@@ -83,8 +83,9 @@ test("a tool that takes too long is given up, and what it says later is not hear
   expect((await texts()).at(-1)).toBe("model: use search");
   await t.advance("1s");
   expect((await texts()).at(-1)).toBe("tool: search takes too long");
-  await settleWith(t, model, { say: "sorry" });
   await settleWith(t, search, "found");
+  expect((await texts()).at(-1)).toBe("tool: search takes too long");
+  await settleWith(t, model, { say: "sorry" });
   expect((await texts()).at(-1)).toBe("model: sorry");
 });
 

@@ -94,6 +94,7 @@ test("a page that lost its server gets what was said meanwhile", async ({ onTest
   const first = new ExampleProcess("chat-room");
   onTestFinished(() => first.kill());
   const url = new URL(await first.line(/^http/));
+  expect(await (await fetch(url)).text()).toContain("new EventSource");
   const say = async (to: URL, text: string): Promise<number> =>
     (await fetch(new URL(`/say?room=lobby&member=ann&text=${text}`, to), { method: "POST" })).status;
   const page = listen(url, "ann", "0");
@@ -112,5 +113,6 @@ test("a page that lost its server gets what was said meanwhile", async ({ onTest
   expect(await next(back)).toEqual(["2", ["two"]]);
   expect(await say(again, "three")).toBe(204);
   expect(await next(back)).toEqual(["3", ["three"]]);
+  expect(await (await fetch(new URL("/unread?member=ann", again))).json()).toEqual({ lobby: expect.any(Number) });
   await back.return(undefined);
 });

@@ -29,16 +29,18 @@ export async function makePackedCopy(): Promise<string> {
   const library = join(modules, "durable-object");
   mkdirSync(library, { recursive: true });
   const pack = ["pack", "--json", "--ignore-scripts", "--workspace", "durable-object", "--pack-destination", copy];
-  const { stdout } = await promisify(execFile)("npm", pack, {
-    cwd: repository,
-    shell: process.platform === "win32",
-  });
+  // The npm that runs the tests does not tell this one which workspace it is in.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")));
+  const options = { cwd: repository, env, shell: process.platform === "win32" };
+  const { stdout } = await promisify(execFile)("npm", pack, options);
   const [packed] = JSON.parse(stdout) as { readonly filename: string }[];
   if (packed === undefined) throw new Error("npm pack packed nothing");
   await promisify(execFile)("tar", ["-xzf", join(copy, packed.filename), "-C", library, "--strip-components=1"]);
 
+  // The servers that tests have fetched are there, or will be.
+  mkdirSync(join(repository, "node_modules/.cache"), { recursive: true });
   for (const name of readdirSync(join(repository, "node_modules"))) {
-    if (name === "durable-object" || name === ".cache") continue;
+    if (name === "durable-object") continue;
     symlinkSync(join(repository, "node_modules", name), join(modules, name), "junction");
   }
   // Tests use the servers of the library's tests.
