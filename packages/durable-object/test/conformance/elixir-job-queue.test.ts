@@ -25,7 +25,8 @@ const Cart = defineObject({
     expireIn: ({ state }, when: number | string, name: "expire" | "remind" = "expire") =>
       noreply({ ...state }, schedule(name, when as number)),
     keep: ({ state }) => noreply(state, cancel("expire")),
-    failNext: ({ state }, when: number) => noreply(state, schedule("fail", when, { retry: { attempts: 2, backoff: 20 } })),
+    failNext: ({ state }, when: number) =>
+      noreply(state, schedule("fail", when, { retry: { attempts: 2, backoff: 20 } })),
     fired: ({ state }) => reply(state.fired),
   },
   alarms: {
@@ -86,7 +87,9 @@ describe.skipIf(!hasPostgres)("alarms as jobs of pg-boss", () => {
     const error = await errorOf(createRuntime({ ...options, scheduler: pgBoss({ boss: stopped }) }));
     expect(error).toMatchObject({ code: "INVALID_OPTION" });
     expect(String(error)).toContain("await boss.start()");
-    expect(await codeOf(createRuntime({ objects, store: memory(), scheduler: pgBoss({ boss }) }))).toBe("INVALID_OPTION");
+    expect(await codeOf(createRuntime({ objects, store: memory(), scheduler: pgBoss({ boss }) }))).toBe(
+      "INVALID_OPTION",
+    );
     expect(() => pgBoss({ boss: {} as PgBoss })).toThrow("PgBoss");
     expect(() => pgBoss({ boss, queue: "a b" })).toThrow("name of a queue");
   });
@@ -146,7 +149,14 @@ describe.skipIf(!hasPostgres)("alarms as jobs of pg-boss", () => {
     await expect.poll(() => cart.fired()).toEqual(["expire", "remind"]);
     expect((await jobs()).map(({ data }) => data["alarm"])).toEqual(["remind"]);
     // A job of nobody's alarm is done with: there is nothing to wake.
-    const stray = { schema: (await jobs())[0]?.data["schema"], tenant: "", type: "cart", id: "gone", alarm: "x", dueAt: 1 };
+    const stray = {
+      schema: (await jobs())[0]?.data["schema"],
+      tenant: "",
+      type: "cart",
+      id: "gone",
+      alarm: "x",
+      dueAt: 1,
+    };
     await boss.send(queue, stray);
     await expect.poll(async () => (await jobs()).length).toBe(1);
     expect((await runtime.list(Cart, { tenant: "" })).objects).toEqual([]);
