@@ -1,9 +1,10 @@
 /**
- * Where the shop keeps its objects: this is the one place that knows. Everything else has a `place`, which is the
+ * Where the examples keep their objects: this is the one place that knows. Everything else has a `place`, which is the
  * URL of a PostgreSQL database or the path of a SQLite file, and works with both.
  */
 
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { RuntimeOptions } from "durable-object";
 import { postgres } from "durable-object/postgres";
 import { sqlite } from "durable-object/sqlite";
@@ -13,6 +14,15 @@ export const schema = "durable_object_example";
 
 /** DATABASE_URL if it is set, else a file beside this one. */
 export const defaultPlace = process.env["DATABASE_URL"] ?? join(import.meta.dirname, "data/shop.db");
+
+/** The store of an example: a schema of its own in DATABASE_URL if it is set, else a file of its own in `data`. */
+export function storeFor(example: string): RuntimeOptions["store"] {
+  const url = process.env["DATABASE_URL"];
+  if (url !== undefined) return postgres(url, { schema: `durable_object_${example.replaceAll("-", "_")}` });
+  const file = join(import.meta.dirname, "data", `${example}.db`);
+  mkdirSync(dirname(file), { recursive: true });
+  return sqlite(file);
+}
 
 /** The store at a place. */
 export function storeAt(place: string): RuntimeOptions["store"] {

@@ -1,20 +1,28 @@
 /**
  * Checks that the documentation is true where a machine can tell: its TypeScript compiles, its links lead
- * somewhere, and `docs/errors.md` says what the code says.
+ * somewhere, `docs/README.md` lists every page, and `docs/errors.md` says what the code says.
  *
  *   node scripts/check-docs.ts
  */
 
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { indexListProblems } from "./check/doc-index.ts";
 import { linkProblems } from "./check/doc-links.ts";
 import { snippetProblems } from "./check/doc-snippets.ts";
 import { errorTableProblems } from "./check/error-table.ts";
 import { readPage, type Page } from "./check/page.ts";
 import { report, type Problem } from "./check/problem.ts";
 
-const places = ["*.md", "docs/**/*.md", "packages/*/*.md", "examples/**/*.md"];
-const required = ["README.md", "docs/errors.md"];
+const places = [
+  "*.md",
+  "docs/**/*.md",
+  "packages/*/*.md",
+  "packages/*/llms.txt",
+  "packages/*/skills/**/*.md",
+  "examples/**/*.md",
+];
+const required = ["README.md", "docs/README.md", "docs/errors.md"];
 
 /** Words that the pages do not use, and what to write instead. */
 const forbiddenWords: readonly { readonly pattern: RegExp; readonly instead: string }[] = [];
@@ -31,6 +39,7 @@ report(
   [
     ...missingProblems(pages),
     ...linkProblems(root, pages),
+    ...indexListProblems(root, pages),
     ...pages.filter((page) => page.path === "docs/errors.md").flatMap(errorTableProblems),
     ...pages.flatMap(wordProblems),
     ...snippets.problems,

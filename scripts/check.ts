@@ -37,7 +37,7 @@ const steps: readonly Step[] = [
   {
     name: "types",
     about: "library, tests, benchmarks and scripts",
-    commands: ["tsc -p packages/durable-object", "tsc -p scripts"],
+    commands: ["tsc -p packages/durable-object", "tsc -p scripts", "tsc -p docs/site"],
   },
   {
     name: "package",
@@ -55,8 +55,14 @@ const steps: readonly Step[] = [
     commands: ["oxlint --type-aware --deny-warnings --report-unused-disable-directives"],
     after: "build",
   },
+  { name: "site", about: "the site of the documentation builds", commands: ["node docs/site/build.ts"] },
   { name: "docs", about: "snippets, links, the table of errors", commands: ["node scripts/check-docs.ts"] },
-  { name: "examples", about: "compile against the built library", commands: ["tsc -p examples"], after: "build" },
+  {
+    name: "examples",
+    about: "compile against the packed library",
+    commands: ["node scripts/check-examples.ts"],
+    after: "build",
+  },
   { name: "unused", about: "files, exports and dependencies nobody uses", commands: ["knip --no-progress"] },
   { name: "layers", about: "imports, cycles, names and lengths of files", commands: ["node scripts/check-layers.ts"] },
   { name: "format", about: "`npm run format` mends it", commands: ["oxfmt --check ."] },

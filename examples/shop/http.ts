@@ -34,7 +34,6 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
 /** Reasons of `fail` that have a better status than 409. */
 const statusOfReason: Readonly<Record<string, number>> = {
   unknown_product: 404,
-  not_in_cart: 404,
   unknown_order: 404,
   too_many_requests: 429,
 };

@@ -5,12 +5,11 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Runtime, StubOptions } from "durable-object";
-import { Cart } from "./cart.ts";
-import { findProduct, productIds } from "./catalogue.ts";
+import { bucketSize, RateLimiter } from "../rate-limiter/rate-limiter.ts";
+import { Cart } from "../shopping-cart/cart.ts";
+import { catalogue, Stock } from "../shopping-cart/stock.ts";
 import { Counter } from "./counter.ts";
 import { checkOrigin, HttpError, readBody, readCookie, sendError, sendJson } from "./http.ts";
-import { bucketSize, RateLimiter } from "./rate-limiter.ts";
-import { Stock } from "./stock.ts";
 
 /** A request, as the routes see it. */
 interface Visit {
@@ -26,23 +25,21 @@ type Route = (visit: Visit) => Promise<unknown>;
 const routes: Readonly<Record<string, Route>> = {
   "GET /shop": showShop,
 
-  "POST /cart/add": limited(({ runtime, visitor, body, options }) =>
+  "POST /cart/put": limited(({ runtime, visitor, body, options }) =>
     // What comes from outside is `unknown`. `call` takes it as it is, and the schema of the handler checks it.
-    runtime.call("cart", visitor, "add", [body["product"], body["quantity"] ?? 1], options),
+    runtime.call("cart", visitor, "put", [body["product"], body["quantity"] ?? 1], options),
   ),
 
-  "POST /cart/remove": limited(({ runtime, visitor, body, options }) =>
-    runtime.call("cart", visitor, "remove", [body["product"]], options),
-  ),
-
-  "POST /checkout": limited(async ({ runtime, visitor, options }) => {
-    const number = await runtime.get(Cart, visitor, options).placeOrder();
-    return runtime.get(Cart, visitor).fulfil(number);
+  // Three turns, each recorded under a key of its own: a request that is repeated goes on where the first one was.
+  "POST /checkout": limited(async ({ runtime, visitor, options: { idempotencyKey: key } }) => {
+    const cart = (turn: string) => runtime.get(Cart, visitor, { idempotencyKey: key && `${key}: ${turn}` });
+    const order = await cart("reserve").reserve(await cart("checkOut").checkOut());
+    return await cart("pay").pay(order.number, order.totalCents);
   }),
 
   "POST /stock/deliver": limited(async ({ runtime, body, options }) => {
     const product = textOf(body, "product");
-    if (findProduct(product) === null) throw new HttpError(404, "UNKNOWN_PRODUCT", `There is no "${product}".`);
+    if (!catalogue.has(product)) throw new HttpError(404, "UNKNOWN_PRODUCT", `There is no "${product}".`);
     return runtime.call("stock", product, "deliver", [body["quantity"] ?? 1], options);
   }),
 
@@ -67,8 +64,8 @@ function limited(route: Route): Route {
 
 /** All that the page shows. Reading an object that was never written creates nothing. */
 async function showShop({ runtime, visitor, body }: Visit): Promise<unknown> {
-  const stock = productIds.map(async (id) => {
-    return { id, ...findProduct(id), ...(await runtime.get(Stock, id).look()) };
+  const stock = Array.from(catalogue, async ([id, product]) => {
+    return { id, ...product, ...(await runtime.get(Stock, id).look()) };
   });
   return {
     visitor,

@@ -8,14 +8,14 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { createRuntime, DurableObjectError, type Runtime } from "durable-object";
+import { RateLimiter } from "../rate-limiter/rate-limiter.ts";
+import { Cart } from "../shopping-cart/cart.ts";
+import { Stock } from "../shopping-cart/stock.ts";
 import { defaultPlace, storeAt } from "../store.ts";
-import { Cart } from "./cart.ts";
 import { Counter } from "./counter.ts";
 import { readCookie } from "./http.ts";
 import { page } from "./page.ts";
-import { RateLimiter } from "./rate-limiter.ts";
 import { answer } from "./routes.ts";
-import { Stock } from "./stock.ts";
 
 const place = process.env["SHOP_STORE"] ?? defaultPlace;
 const wantedPort = Number(process.env["PORT"] ?? 3000);

@@ -13,6 +13,8 @@ export default defineConfig({
     globalSetup: ["test/support/postgres-setup.ts", "test/support/nats-setup.ts"],
     pool: "forks",
     maxWorkers: "100%",
+    // Tests that run side by side in one file wait most of the time.
+    maxConcurrency: 8,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     // What is waited for comes when it comes: machines that run tests are slow.

@@ -60,7 +60,7 @@ function show({ pid, uptimeMs, stock, cart, limit, count }, acknowledgedBefore) 
   lastPid = pid;
   showFigures(acknowledgedBefore, count, Math.max(0, acknowledgedBefore - count));
   put("limit", "<i class='full'></i>".repeat(limit.left) + "<i></i>".repeat(limit.of - limit.left));
-  put("stock", stock.map(stockRow).join(""));
+  put("stock", stock.map((product) => stockRow(product, cart.lines[product.id] ?? 0)).join(""));
   const nameOf = (id) => stock.find((product) => product.id === id).name;
   const rows = Object.entries(cart.lines).map(([id, quantity]) => cartRow(id, nameOf(id), quantity));
   put("cart", rows.join("") || "<tr><td class='soft'>Nothing in it yet.</td><td></td></tr>");
@@ -80,15 +80,15 @@ function showFigures(answered, found, lost) {
   element("lost").className = lost > 0 ? "bad" : "good";
 }
 
-const stockRow = ({ id, name, cents, available, sold }) => `<tr>
+const stockRow = ({ id, name, cents, available, sold }, inCart) => `<tr>
   <td>${name}<br /><span class="soft">${available} left, ${sold} sold</span></td>
   <td class="number">${euros(cents)}</td>
-  <td><button data-post="/cart/add" data-product="${id}">Add</button>
+  <td><button data-post="/cart/put" data-product="${id}" data-quantity="${inCart + 1}">Add</button>
     <button data-post="/stock/deliver" data-product="${id}" data-quantity="6" title="Six more arrive">+6</button></td></tr>`;
 
 const cartRow = (id, name, quantity) => `<tr>
   <td>${name}</td><td class="number">× ${quantity}</td>
-  <td><button data-post="/cart/remove" data-product="${id}">Remove</button></td></tr>`;
+  <td><button data-post="/cart/put" data-product="${id}" data-quantity="0">Remove</button></td></tr>`;
 
 function receiptText({ number, lines, missing, totalCents }, nameOf) {
   const list = (some) => Object.entries(some).map(([id, quantity]) => `${quantity} × ${nameOf(id)}`);
@@ -106,6 +106,7 @@ async function press({ post, product, quantity }) {
   const { error } = response === null || response.ok ? {} : await response.json();
   const code = error?.reason?.code ?? error?.code;
   say(error === undefined ? "" : `${response.status} ${code}: ${error.message}`);
+  await refresh().catch(showGone);
 }
 
 function toggleWriting(button) {

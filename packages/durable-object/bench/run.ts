@@ -36,12 +36,15 @@ const benchmarks = [
   "cluster-service",
   "cluster-size",
   "transport",
+  "telemetry",
 ];
 /** The short tables of the README: where they stand, and what is in them. */
 const tables = [
   {
     marks: "figures",
-    names: benchmarks.filter((name) => !["postgres", "transport"].includes(name) && !name.startsWith("cluster")),
+    names: benchmarks.filter(
+      (name) => !["postgres", "transport", "telemetry"].includes(name) && !name.startsWith("cluster"),
+    ),
   },
   { marks: "figures-postgresql", names: ["postgres"] },
 ];

@@ -21,6 +21,9 @@ export class Firing {
   /** What its handler failed with. */
   error: Error | null = null;
 
+  /** Why it was not handled, for telemetry: its error, or that its process died. */
+  fault: Error | null = null;
+
   /** Set when what its handler returned could not be committed for a reason of its own. */
   failure: string | null = null;
 

@@ -30,8 +30,8 @@ interface ResolvedPolling {
   readonly pollingIntervalMs: number;
   readonly batch: number;
   readonly concurrency: number;
-  /** Whether it wakes at the nearest due time it knows of. */
-  readonly knowsTimes: boolean;
+  /** How long after the nearest due time it knows of it wakes. */
+  readonly graceMs: number;
 }
 
 const defaultBatch = 1_024;
@@ -59,17 +59,18 @@ export function polling(options: PollingOptions = {}): Scheduler {
     batch: count("batch", options.batch ?? defaultBatch),
     concurrency: count("concurrency", options.concurrency ?? defaultConcurrency),
   };
-  return { name: "polling", start: (host) => new PollingScheduler(host, { ...resolved, knowsTimes: true }) };
+  return { name: "polling", start: (host) => new PollingScheduler(host, { ...resolved, graceMs: 0 }) };
 }
 
-/** Looks for due alarms when it is told to, and every `intervalMs`; what is set or due when does not wake it. */
-export function startPolling(host: SchedulerHost, intervalMs: number): RunningScheduler {
-  return new PollingScheduler(host, {
-    pollingIntervalMs: intervalMs,
-    batch: defaultBatch,
-    concurrency: defaultConcurrency,
-    knowsTimes: false,
-  });
+/**
+ * Looks for due alarms when it is told to.
+ *
+ * @param intervalMs - how often it looks at least
+ * @param graceMs - how long after an alarm is due it looks by itself, if nobody has told it to
+ */
+export function startPolling(host: SchedulerHost, intervalMs: number, graceMs: number): RunningScheduler {
+  const options = { pollingIntervalMs: intervalMs, batch: defaultBatch, concurrency: defaultConcurrency, graceMs };
+  return new PollingScheduler(host, options);
 }
 
 function count(name: string, value: number): number {
@@ -115,18 +116,18 @@ class PollingScheduler implements RunningScheduler {
     if (this.#phase === "polling") this.#changedMeanwhile.add(objectKey(address));
     // Also after it stopped: what was delivered before must not start as it was.
     this.#queue.revoke(address, all ? null : changes.map(({ name }) => name));
-    if (this.#phase === "stopped" || !this.#options.knowsTimes) return;
+    if (this.#phase === "stopped") return;
     let earliest = Infinity;
     for (const change of changes) {
       if ("dueAt" in change && !(change.change === "attempted" && change.status === "dead")) {
-        earliest = Math.min(earliest, change.dueAt);
+        earliest = Math.min(earliest, change.dueAt + this.#options.graceMs);
       }
     }
     if (earliest < this.#lookAt) this.#lookBy(earliest);
   }
 
-  look(): void {
-    if (this.#phase !== "stopped") this.#lookBy(-Infinity);
+  look(atMs = -Infinity): void {
+    if (this.#phase !== "stopped" && atMs < this.#lookAt) this.#lookBy(atMs);
   }
 
   async stop(): Promise<void> {
@@ -195,8 +196,8 @@ class PollingScheduler implements RunningScheduler {
       let full = false;
       for (const type of types) if (await this.#read(type, nowMs)) full = true;
       if (!this.#isPolling) return;
-      const next = full ? -Infinity : this.#options.knowsTimes ? await store.nextDueAfter(types, nowMs) : null;
-      if (next !== null && next < this.#lookAt) this.#lookAt = next;
+      const next = full ? -Infinity : await store.nextDueAfter(types, nowMs);
+      if (next !== null && next + this.#options.graceMs < this.#lookAt) this.#lookAt = next + this.#options.graceMs;
       await this.#reportUnknownTypes(nowMs);
     } catch (error) {
       if (!this.#isPolling) return;

@@ -6,6 +6,7 @@ import { withStoreOptions, type WhichStore } from "./configuration.ts";
 import { inspecting } from "./inspection.ts";
 import { positiveNumber } from "./option-value.ts";
 import type { Shell } from "./shell.ts";
+import { shownValue } from "./stored-json.ts";
 import { lineText, table, timeText } from "./table.ts";
 
 interface AlarmsOptions extends WhichStore {
@@ -64,8 +65,8 @@ export function shownAlarm({
     status,
     attempts,
     lastError,
-    payload: payload === null ? null : (JSON.parse(payload) as unknown),
-    rule: rule === null ? null : (JSON.parse(rule) as unknown),
+    payload: shownValue(payload),
+    rule: shownValue(rule),
   };
 }
 
@@ -83,8 +84,10 @@ export function alarmsTable(alarms: readonly AddressedAlarm[]): string {
 }
 
 function repeats(rule: string | null): string {
-  const { every, cron } =
-    rule === null ? {} : (JSON.parse(rule) as { readonly every?: number; readonly cron?: string });
+  const value = shownValue(rule);
+  if (typeof value !== "object" || value === null) return value === null ? "once" : "unreadable";
+  const { every, cron } = value as { readonly every?: number | string; readonly cron?: string };
   if (cron !== undefined) return `cron ${cron}`;
-  return every === undefined ? "once" : `every ${every} ms`;
+  if (every === undefined) return "once";
+  return typeof every === "number" ? `every ${every} ms` : `every ${every}`;
 }

@@ -4,34 +4,34 @@
  */
 
 import type { Command } from "commander";
-import { nextOccurrence, type AlarmRule } from "../alarms/alarm-rule.ts";
-import { formatAddress } from "../core/address.ts";
-import { DurableObjectError, messageOf } from "../core/errors.ts";
-import type { AddressedAlarm } from "../ports/object-store.ts";
-import type { InspectedObject, StoreInspector } from "../ports/store-inspector.ts";
 import { DefinitionTable } from "../runtime/definition-table.ts";
-import { reviveState } from "../runtime/object-state.ts";
 import { resolveOptions } from "../runtime/options.ts";
 import { loadApplication, withStoreOptions, type WhichStore } from "./configuration.ts";
 import { exitCodes } from "./exit-code.ts";
+import { CommandFailure } from "./failure.ts";
 import { allAlarms, allObjects, inspecting } from "./inspection.ts";
 import { positiveNumber } from "./option-value.ts";
 import { Progress } from "./progress.ts";
+import { alarmProblems, objectProblem, type RowProblem } from "./row-problem.ts";
 import type { Shell } from "./shell.ts";
-import { countText } from "./table.ts";
+import { knownNames } from "./suggestion.ts";
+import { countText, lineText, table } from "./table.ts";
 
 interface CheckOptions extends WhichStore {
   readonly limit: number;
+  readonly all?: boolean;
   readonly type?: string;
 }
 
-/** Something that is wrong with a stored row. */
-interface Problem {
-  /** A warning loses nothing and stops nothing: what nobody knows waits. */
-  readonly level: "error" | "warning";
-  readonly code: string;
-  readonly object: string;
-  readonly problem: string;
+/** What was found of one type. */
+interface TypeFindings {
+  readonly type: string;
+  /** Whether the application has it. */
+  readonly known: boolean;
+  objects: number;
+  alarms: number;
+  errors: number;
+  warnings: number;
 }
 
 export function addCheck(program: Command, shell: Shell): void {
@@ -42,105 +42,86 @@ export function addCheck(program: Command, shell: Shell): void {
     )
     .option("--type <type>", "only objects of this type")
     .option("--limit <count>", "show at most this many problems", positiveNumber, 20)
+    .option("--all", "show all problems")
     .action(async (options: CheckOptions) => await check(shell, options));
   withStoreOptions(command);
 }
 
-async function check(shell: Shell, { limit, type, ...which }: CheckOptions): Promise<void> {
+async function check(shell: Shell, { limit, all, type, ...which }: CheckOptions): Promise<void> {
   const options = resolveOptions(await loadApplication(shell, which));
-  const types = new Map([...new DefinitionTable(options.objects)].map((known) => [known.name, known]));
-  const problems: Problem[] = [];
-  const unknownTypes = new Map<string, number>();
-  let errors = 0;
-  let warnings = 0;
-  const tell = (problem: Problem): void => {
-    if (problem.level === "error") errors += 1;
-    else warnings += 1;
-    if (problems.length < limit) problems.push(problem);
+  const known = new Map([...new DefinitionTable(options.objects)].map((each) => [each.name, each]));
+  const found = new Map<string, TypeFindings>();
+  const findings = (name: string): TypeFindings => {
+    const before = found.get(name);
+    if (before !== undefined) return before;
+    const fresh = { type: name, known: known.has(name), objects: 0, alarms: 0, errors: 0, warnings: 0 };
+    found.set(name, fresh);
+    return fresh;
+  };
+  const problems: RowProblem[] = [];
+  const most = all === true ? Infinity : limit;
+  const tell = (of: TypeFindings, problem: RowProblem): void => {
+    of[problem.level === "error" ? "errors" : "warnings"] += 1;
+    if (problems.length < most) problems.push(problem);
   };
 
-  const count = { objects: 0, alarms: 0 };
-  const location = await inspecting(shell, which, async (inspector: StoreInspector) => {
-    const total = (await inspector.counts()).reduce((sum, { objects, alarms }) => sum + objects + alarms, 0);
-    const progress = new Progress(shell, "Checking", total);
+  const location = await inspecting(shell, which, async (inspector) => {
+    const counts = (await inspector.counts()).filter((count) => type === undefined || count.type === type);
+    if (type !== undefined && counts.length === 0 && !known.has(type)) {
+      const message = `There are no objects of the type "${type}" in ${inspector.location}, and the application has none. `;
+      throw new CommandFailure(exitCodes.usage, "UNKNOWN_TYPE", message + knownNames(type, [...known.keys()]));
+    }
+    const progress = new Progress(
+      shell,
+      "Checking",
+      counts.reduce((sum, { objects, alarms }) => sum + objects + alarms, 0),
+    );
     for await (const object of allObjects(inspector, { tenant: null, type: type ?? null })) {
-      count.objects += 1;
+      const of = findings(object.address.type);
+      of.objects += 1;
+      const definition = known.get(of.type);
+      const problem = definition === undefined ? null : objectProblem(object, definition.codec, options.maxStateBytes);
+      if (problem !== null) tell(of, problem);
       progress.step();
-      const known = types.get(object.address.type);
-      if (known === undefined) unknownTypes.set(object.address.type, (unknownTypes.get(object.address.type) ?? 0) + 1);
-      else checkObject(object, known, options.maxStateBytes, tell);
     }
     for await (const alarm of allAlarms(inspector, { tenant: null, type: type ?? null, id: null, status: null })) {
-      count.alarms += 1;
+      const of = findings(alarm.address.type);
+      of.alarms += 1;
+      const definition = known.get(of.type);
+      if (definition !== undefined) {
+        for (const problem of alarmProblems(alarm, definition.alarms.has(alarm.name))) tell(of, problem);
+      }
       progress.step();
-      const known = types.get(alarm.address.type);
-      if (known !== undefined) checkAlarm(alarm, known.alarms.has(alarm.name), tell);
-      else if (!unknownTypes.has(alarm.address.type)) unknownTypes.set(alarm.address.type, 0);
     }
     progress.end();
     return inspector.location;
   });
-  for (const [unknown, objects] of unknownTypes) {
-    tell({
-      level: "warning",
-      code: "UNKNOWN_TYPE",
-      object: unknown,
-      problem: `the application does not know the type "${unknown}"; its ${countText(objects, "object")} are left alone`,
-    });
+  const types = [...found.values()].sort((a, b) => (a.type < b.type ? -1 : 1));
+  for (const of of types) {
+    if (of.known) continue;
+    const what = `${countText(of.objects, "object")} and ${countText(of.alarms, "alarm")} of it are left alone`;
+    const problem = `the application does not know this type; ${what}. ${knownNames(of.type, [...known.keys()])}`;
+    tell(of, { level: "warning", code: "UNKNOWN_TYPE", object: of.type, problem });
   }
+  const sum = (what: "objects" | "alarms" | "errors" | "warnings"): number =>
+    types.reduce((total, of) => total + of[what], 0);
+  const [errors, warnings] = [sum("errors"), sum("warnings")];
   if (errors > 0) shell.exitCode = exitCodes.found;
-  shell.result({ location, ...count, errors, warnings, problems }, () => {
-    const shown = problems.map(({ level, code, object, problem }) => `${level} ${code} ${object}: ${problem}`);
+  const result = { location, objects: sum("objects"), alarms: sum("alarms"), errors, warnings, types, problems };
+  shell.result(result, () => {
+    const rows = types.map((of) => [of.type, ...[of.objects, of.alarms, of.errors, of.warnings].map(String)]);
     const more = errors + warnings - problems.length;
-    const read = `Read ${countText(count.objects, "object")} and ${countText(count.alarms, "alarm")} in ${location}`;
-    const verdict = errors === 0 ? "all of them would load" : `${errors} of them would not work`;
+    const read = `Read ${countText(result.objects, "object")} and ${countText(result.alarms, "alarm")} in ${location}`;
     return [
-      ...shown,
-      ...(more > 0 ? [`and ${countText(more, "more problem")}: --limit`] : []),
-      `${read}: ${verdict}${warnings === 0 ? "" : `; ${countText(warnings, "warning")}`}.`,
+      ...problems.map(({ level, code, object, problem }) => `${level} ${code} ${object}: ${lineText(problem, 2_000)}`),
+      ...(more > 0 ? [`and ${countText(more, "more problem")}: --limit or --all shows them`] : []),
+      ...(rows.length === 0 ? [] : [table(["TYPE", "OBJECTS", "ALARMS", "ERRORS", "WARNINGS"], rows)]),
+      `${read}: ${verdict(errors)}${warnings === 0 ? "" : `; ${countText(warnings, "warning")}`}.`,
     ].join("\n");
   });
 }
 
-function checkObject(
-  { address, state, stateVersion }: InspectedObject,
-  { codec }: { readonly codec: Parameters<typeof reviveState>[1] },
-  maxStateBytes: number,
-  tell: (problem: Problem) => void,
-): void {
-  if (state === null) return;
-  const object = formatAddress(address);
-  try {
-    reviveState(address, codec, state, stateVersion, false);
-  } catch (error) {
-    const code = error instanceof DurableObjectError ? error.code : "STATE_UNREADABLE";
-    return tell({ level: "error", code, object, problem: messageOf(error).replace(`${object}: `, "") });
-  }
-  const bytes = Buffer.byteLength(state);
-  if (bytes <= maxStateBytes) return;
-  const problem = `it has ${bytes} bytes, and maxStateBytes is ${maxStateBytes}: it would load, and no change could be saved`;
-  tell({ level: "error", code: "STATE_TOO_LARGE", object, problem });
-}
-
-function checkAlarm(
-  { address, name, rule, dueAt }: AddressedAlarm,
-  isHandled: boolean,
-  tell: (problem: Problem) => void,
-): void {
-  const object = `${formatAddress(address)} alarm "${name}"`;
-  if (!isHandled) {
-    const problem = "the definition has no handler for it: when it fires it is acknowledged, and is gone";
-    tell({ level: "warning", code: "UNKNOWN_ALARM", object, problem });
-  }
-  if (rule === null) return;
-  try {
-    nextOccurrence(JSON.parse(rule) as AlarmRule, dueAt, dueAt);
-  } catch (error) {
-    tell({
-      level: "error",
-      code: "INVALID_RULE",
-      object,
-      problem: `its rule ${rule} cannot be used: ${messageOf(error)}`,
-    });
-  }
+function verdict(errors: number): string {
+  if (errors === 0) return "all of it works with this code";
+  return `${countText(errors, "error")}: do not deploy this code before that is mended`;
 }

@@ -6,7 +6,7 @@ import { withStoreOptions, type WhichStore } from "./configuration.ts";
 import { exitCodes } from "./exit-code.ts";
 import { CommandFailure } from "./failure.ts";
 import { inspecting } from "./inspection.ts";
-import { findCluster, withOpenStore, withRuntime } from "./ownership.ts";
+import { findCluster, withOpenStore, withRuntime, withWaitOption } from "./ownership.ts";
 import type { Shell } from "./shell.ts";
 import { commitAll } from "./store-writes.ts";
 import { countText } from "./table.ts";
@@ -14,6 +14,7 @@ import { countText } from "./table.ts";
 interface DeleteOptions extends WhichStore {
   readonly tenant: string;
   readonly yes?: boolean;
+  readonly wait: number;
 }
 
 export function addDelete(program: Command, shell: Shell): void {
@@ -25,14 +26,14 @@ export function addDelete(program: Command, shell: Shell): void {
     .option("--tenant <tenant>", "whose objects", "")
     .option("--yes", "do not ask")
     .action(async (type: string, ids: string[], options: DeleteOptions) => await remove(shell, type, ids, options));
-  withStoreOptions(command);
+  withStoreOptions(withWaitOption(command));
 }
 
 async function remove(
   shell: Shell,
   type: string,
   ids: readonly string[],
-  { tenant, yes, ...which }: DeleteOptions,
+  { tenant, yes, wait, ...which }: DeleteOptions,
 ): Promise<void> {
   const found: Address[] = [];
   const missing: string[] = [];
@@ -57,17 +58,14 @@ async function remove(
     yes === true,
   );
   const cluster = await findCluster(shell, which);
-  if (cluster !== null) {
-    await withRuntime(cluster, async (runtime) => {
+  // What no definition knows nobody has in memory; but only an owner may write, and the nodes own all of it.
+  if (cluster?.objects.some((known) => known.type === type) === true) {
+    await withRuntime(cluster, wait, async (runtime) => {
       for (const { id } of found) await runtime.delete(type, id, { tenant });
     });
   } else {
-    await withOpenStore(shell, which, async (store) => {
-      await commitAll(
-        store,
-        found.map((address) => ({ address, deleted: true })),
-      );
-    });
+    const changes = found.map((address) => ({ address, deleted: true }));
+    await withOpenStore(shell, { ...which, wait }, cluster === null, (store) => commitAll(store, changes));
   }
   shell.result({ deleted: found.map(({ id }) => id), missing }, () => `Deleted ${countText(found.length, "object")}.`);
   for (const id of missing) shell.note(`${type}/${id} did not exist.`);

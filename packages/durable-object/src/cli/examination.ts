@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { messageOf } from "../core/errors.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
+import { StoreFailure, type ObjectStore } from "../ports/object-store.ts";
 import type { InspectableStore, StoreFinding, StoreInspector } from "../ports/store-inspector.ts";
 import { DefinitionTable } from "../runtime/definition-table.ts";
 import { resolveOptions, type RuntimeOptions } from "../runtime/options.ts";
@@ -133,12 +133,25 @@ async function examineStore(store: ObjectStore, findings: StoreFinding[]): Promi
   }
   try {
     findings.push(finding("store", "ok", inspector.location), ...(await inspector.diagnose()));
-    for (const look of [tablesFinding, ownersFinding, alarmsFinding]) {
-      findings.push(await look(inspector).catch((error: unknown) => finding("store", "error", messageOf(error))));
+    for (const [check, look] of Object.entries({
+      tables: tablesFinding,
+      owner: ownersFinding,
+      alarms: alarmsFinding,
+    })) {
+      const found = await look(inspector).catch((error: unknown) => unread(check, error));
+      findings.push(found);
+      // What is in tables of another kind cannot be known.
+      if (check === "tables" && found.level === "error") break;
     }
   } finally {
     await inspector.close();
   }
+}
+
+/** What could not be read just now says less than what cannot be read at all. */
+function unread(check: string, error: unknown): StoreFinding {
+  const isPassing = error instanceof StoreFailure && error.kind === "retry";
+  return finding(check, isPassing ? "warning" : "error", `This could not be found out: ${messageOf(error)}`);
 }
 
 async function tablesFinding(inspector: StoreInspector): Promise<StoreFinding> {

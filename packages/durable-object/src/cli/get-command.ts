@@ -7,6 +7,7 @@ import { exitCodes } from "./exit-code.ts";
 import { CommandFailure } from "./failure.ts";
 import { inspecting } from "./inspection.ts";
 import type { Shell } from "./shell.ts";
+import { shownValue } from "./stored-json.ts";
 import { timeText } from "./table.ts";
 
 interface GetOptions extends WhichStore {
@@ -45,8 +46,11 @@ async function get(
         `${type}/${id}${whose} does not exist in ${inspector.location}.`,
       );
     }
-    const state = object.state === null ? null : (JSON.parse(object.state) as unknown);
-    if (onlyState === true) return shell.print(JSON.stringify(state, null, shell.json ? 0 : 2));
+    const state = shownValue(object.state);
+    if (onlyState === true) {
+      shell.print(JSON.stringify(state, null, shell.json ? 0 : 2));
+      return;
+    }
     const alarms = await inspector.alarms({ tenant, type, id, status: null, after: null, limit: alarmLimit });
     const { revision, stateVersion, createdAt, updatedAt } = object;
     const times = { createdAt: timeText(createdAt), updatedAt: timeText(updatedAt) };

@@ -7,6 +7,8 @@ import { CommandFailure } from "./failure.ts";
 import { inspecting } from "./inspection.ts";
 import { positiveNumber } from "./option-value.ts";
 import type { Shell } from "./shell.ts";
+import { shownValue } from "./stored-json.ts";
+import { knownNames } from "./suggestion.ts";
 import { lineText, sizeText, table, timeText } from "./table.ts";
 
 interface LsOptions extends WhichStore {
@@ -65,7 +67,7 @@ async function listObjects(
       bytes: Buffer.byteLength(state ?? ""),
       createdAt: timeText(createdAt),
       updatedAt: timeText(updatedAt),
-      state: state === null ? null : (JSON.parse(state) as unknown),
+      state: shownValue(state),
     }));
     shell.result({ objects: listed, next }, () => {
       const rows = listed.map(({ id, revision, bytes, updatedAt }, index) => [
@@ -94,7 +96,9 @@ async function refuseUnknown(
   const where =
     elsewhere.length > 0
       ? `The tenants ${elsewhere.map((name) => JSON.stringify(name)).join(", ")} have some: --tenant.`
-      : `There are ${types.length === 0 ? "no types at all" : types.join(", ")}.`;
+      : types.length === 0
+        ? "Nothing is stored there."
+        : knownNames(type, types);
   const whose = tenant === "" ? "" : ` of the tenant ${JSON.stringify(tenant)}`;
   throw new CommandFailure(
     exitCodes.found,

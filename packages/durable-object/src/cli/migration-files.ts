@@ -4,7 +4,7 @@
  */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { exitCodes } from "./exit-code.ts";
 import { CommandFailure } from "./failure.ts";
@@ -20,11 +20,8 @@ const recorded = /INSERT\s+INTO\s+\S*durable_object_migrations\b/i;
  * @throws {@link CommandFailure} `UNKNOWN_MIGRATION` for one of ours that does not say which versions it is about
  */
 export function highestGenerated(directory: string): number {
-  if (!existsSync(directory)) return 0;
   let highest = 0;
-  for (const { name, parentPath } of readdirSync(directory, { withFileTypes: true, recursive: true })) {
-    if (!name.endsWith(".sql")) continue;
-    const path = join(parentPath, name);
+  for (const path of sqlFiles(directory)) {
     const text = readFileSync(path, "utf8");
     const marks = [...text.matchAll(marker)];
     if (marks.length === 0 ? recorded.test(text) : marks.some(([, , to]) => to === undefined)) {
@@ -38,6 +35,20 @@ export function highestGenerated(directory: string): number {
     highest = Math.max(highest, ...marks.map(([, , to]) => Number(to)));
   }
   return highest;
+}
+
+/** All files with SQL in a directory and below it. */
+function sqlFiles(directory: string): readonly string[] {
+  if (!existsSync(directory)) return [];
+  try {
+    const entries = readdirSync(directory, { withFileTypes: true, recursive: true });
+    const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".sql"));
+    // What other packages bring along is none of ours.
+    const own = files.filter(({ parentPath }) => !parentPath.split(sep).includes("node_modules"));
+    return own.map(({ parentPath, name }) => join(parentPath, name));
+  } catch (error) {
+    throw new CommandFailure(exitCodes.usage, "NOT_READ", `${directory} cannot be read: ${messageOf(error)}`, error);
+  }
 }
 
 /** The text of a file. */

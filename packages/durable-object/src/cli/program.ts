@@ -9,7 +9,9 @@ import { addAlarms } from "./alarms-command.ts";
 import { addCall } from "./call-command.ts";
 import { addCheck } from "./check-command.ts";
 import { addDelete } from "./delete-command.ts";
+import { addExport } from "./export-command.ts";
 import { addGet } from "./get-command.ts";
+import { addImport } from "./import-command.ts";
 import { addInit } from "./init-command.ts";
 import { addDoctor } from "./doctor-command.ts";
 import { addLs } from "./ls-command.ts";
@@ -35,6 +37,8 @@ const commands: readonly AddCommand[] = [
   addRedrive,
   addDelete,
   addCheck,
+  addExport,
+  addImport,
   addMigrate,
   addMigrations,
   addDoctor,
@@ -45,7 +49,7 @@ const commands: readonly AddCommand[] = [
  *
  * @param version - of this package
  */
-export function buildProgram(shell: Shell, version: string): Command {
+function buildProgram(shell: Shell, version: string): Command {
   const { stdout, stderr } = shell.surroundings;
   const program = new Command("durable-object")
     .description("Objects that keep their state: set up, look at, repair.")

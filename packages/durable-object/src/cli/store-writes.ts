@@ -5,8 +5,8 @@ import type { AlarmChange, ObjectWrite, OpenObjectStore } from "../ports/object-
 import { exitCodes } from "./exit-code.ts";
 import { CommandFailure } from "./failure.ts";
 
-/** How many objects go in one commit. */
-const batchSize = 500;
+/** How many objects go in one commit, and how much of their states, in characters. */
+const [batchSize, batchCharacters] = [500, 4 * 1024 * 1024];
 
 /** What is to be done to one object, besides what it is built on. */
 export interface Change {
@@ -29,16 +29,19 @@ export async function commitAll(
 ): Promise<number> {
   let count = 0;
   let group: Change[] = [];
+  let characters = 0;
   const flush = async (): Promise<void> => {
     if (group.length === 0) return;
     await commit(store, group);
     count += group.length;
     group = [];
+    characters = 0;
     progress(count);
   };
   for await (const change of changes) {
     group.push(change);
-    if (group.length >= batchSize) await flush();
+    characters += (change.state?.text ?? "").length;
+    if (group.length >= batchSize || characters >= batchCharacters) await flush();
   }
   await flush();
   return count;

@@ -23,9 +23,9 @@ export function sizeText(bytes: number): string {
   return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-/** A text on one line, shortened in the middle of nowhere if it is too long. */
+/** A text on one line, without what a terminal would take for a command, and cut off if it is too long. */
 export function lineText(text: string, longest = 80): string {
-  const line = text.replaceAll(/\s+/g, " ");
+  const line = text.replaceAll(/[\s\p{Cc}]+/gu, " ");
   return line.length > longest ? `${line.slice(0, longest - 1)}…` : line;
 }
 

@@ -204,6 +204,7 @@ export class ClusterNode implements Ownership {
       ownership: joined.ownership,
       leaseMs: cluster.leaseMs,
       map,
+      isGuest: cluster.isGuest === true,
       host: {
         vacate: (slot, done) => objects.vacate(slot, done),
         acquired: () => objects.look(),

@@ -28,6 +28,11 @@ export interface Cluster {
   readonly transport: Transport;
   readonly name: string;
   readonly leaseMs: number;
+  /**
+   * Whether this process only has the others do something, and owns nothing: it joins as a node that is about to leave,
+   * which gets no slots. For tools; nobody answers a guest where there is no other node.
+   */
+  readonly isGuest?: boolean;
 }
 
 /**

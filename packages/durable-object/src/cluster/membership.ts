@@ -53,6 +53,8 @@ interface MembershipOptions {
   readonly ownership: OpenOwnershipStore;
   readonly leaseMs: number;
   readonly map: SlotMap;
+  /** Whether it takes no slots from the first moment on. */
+  readonly isGuest: boolean;
   readonly host: MembershipHost;
 }
 
@@ -101,6 +103,11 @@ export class Membership {
 
   /** Looks for the first time, takes its share of what is free, and goes on by itself. */
   async start(): Promise<void> {
+    if (this.#options.isGuest) {
+      // Said before it looks: whoever sees its row for long gives it nothing.
+      this.#phase = "draining";
+      await this.#change({ change: "drain" });
+    }
     await this.refresh();
     this.#schedule();
   }
@@ -113,13 +120,15 @@ export class Membership {
 
   /** Gives away all slots; resolves when none is left, or nobody is there to take them. */
   async drain(): Promise<void> {
-    if (this.#phase !== "member") return;
-    this.#phase = "draining";
+    if (this.#isOver) return;
     const drained = new Promise<void>((resolve) => (this.#drained = resolve));
-    try {
-      await this.#change({ change: "drain" });
-    } catch {
-      this.#drained();
+    if (this.#phase === "member") {
+      this.#phase = "draining";
+      try {
+        await this.#change({ change: "drain" });
+      } catch {
+        this.#drained();
+      }
     }
     await this.#looking;
     void this.refresh();

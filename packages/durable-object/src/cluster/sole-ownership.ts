@@ -20,11 +20,18 @@ export class SoleOwnership implements Ownership {
   }
 
   async start(host: OwnershipHost): Promise<void> {
-    this.#opened = await this.#store.open({ environment: this.#environment, node: this.#node });
-    const objects = host.begin(this.#opened, this.#node, (failure, maybeApplied) => {
-      host.ended(failure);
-      objects.lose(failure, maybeApplied, false);
-    });
+    const opened = await this.#store.open({ environment: this.#environment, node: this.#node });
+    this.#opened = opened;
+    try {
+      const objects = host.begin(opened, this.#node, (failure, maybeApplied) => {
+        host.ended(failure);
+        objects.lose(failure, maybeApplied, false);
+      });
+    } catch (error) {
+      // Nothing can be done with it: the next one may.
+      await opened.close();
+      throw error;
+    }
   }
 
   slotOf(): number {

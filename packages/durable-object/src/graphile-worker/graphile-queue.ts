@@ -10,13 +10,16 @@ import { createHash } from "node:crypto";
 import type { Task } from "graphile-worker";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
-import type {
-  AlarmJob,
-  AlarmJobKey,
-  JobChanges,
-  JobQueue,
-  JobQueueHost,
-  RunningJobQueue,
+import {
+  clampedJobTime,
+  contentOfJob,
+  jobOfContent,
+  type AlarmJob,
+  type AlarmJobKey,
+  type JobChanges,
+  type JobQueue,
+  type JobQueueHost,
+  type RunningJobQueue,
 } from "../ports/job-queue.ts";
 import type { RunSql } from "../ports/object-store.ts";
 
@@ -26,7 +29,9 @@ export interface GraphileWorkerOptions {
   readonly schema?: string | undefined;
   /** The name of the task. Default `"durable-object-alarms"`. */
   readonly task?: string | undefined;
-  /** How often alarms are looked for that are due and have no job. Default `"1m"`. */
+  /** How long after it is due an alarm is delivered whose job has not come. Default `"5s"`. */
+  readonly grace?: Duration | undefined;
+  /** How often alarms are looked for that are due and that nobody here knew of. Default `"1m"`. */
   readonly sweepInterval?: Duration | undefined;
 }
 
@@ -36,7 +41,7 @@ export interface GraphileAlarms extends JobQueue {
   readonly tasks: Readonly<Record<string, Task>>;
 }
 
-const optionNames = new Set(["schema", "task", "sweepInterval"]);
+const optionNames = new Set(["schema", "task", "grace", "sweepInterval"]);
 /** How often waking an object is tried. */
 const maxAttempts = 3;
 
@@ -53,7 +58,8 @@ const maxAttempts = 3;
  */
 export function graphileWorker(options: GraphileWorkerOptions = {}): GraphileAlarms {
   for (const name of Object.keys(options)) {
-    if (!optionNames.has(name)) throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
+    if (!optionNames.has(name))
+      throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
   }
   const { schema = "graphile_worker", task = "durable-object-alarms" } = options;
   if (typeof schema !== "string" || !/^[A-Za-z_]\w*$/.test(schema)) {
@@ -62,46 +68,48 @@ export function graphileWorker(options: GraphileWorkerOptions = {}): GraphileAla
   if (typeof task !== "string" || !/^[\w-]{1,100}$/.test(task)) {
     throw invalid(`task must be a name of letters, digits, _ and -, not ${JSON.stringify(task)}.`);
   }
-  const sweepIntervalMs = parseDuration(options.sweepInterval ?? "1m");
-  if (sweepIntervalMs === null || sweepIntervalMs < 1 || !Number.isFinite(sweepIntervalMs)) {
-    throw invalid(`sweepInterval must be a duration such as "1m", not ${JSON.stringify(options.sweepInterval)}.`);
-  }
-  return new GraphileQueue(schema, task, sweepIntervalMs);
+  const sweepIntervalMs = duration("sweepInterval", options.sweepInterval ?? "1m", 1);
+  const graceMs = duration("grace", options.grace ?? "5s", 0);
+  return new GraphileQueue(schema, task, sweepIntervalMs, graceMs);
 }
 
 class GraphileQueue implements GraphileAlarms {
   readonly name = "graphile-worker";
   readonly sweepIntervalMs: number;
+  readonly graceMs: number;
   readonly tasks: Readonly<Record<string, Task>>;
   readonly #schema: string;
   readonly #task: string;
-  /** The runtimes that take jobs, by the schema of their tables. */
-  readonly #hosts = new Map<string, JobQueueHost>();
+  /** The runtimes that take jobs. There may be several on one schema: nodes of a cluster in one process. */
+  readonly #hosts = new Set<JobQueueHost>();
 
-  constructor(schema: string, task: string, sweepIntervalMs: number) {
+  constructor(schema: string, task: string, sweepIntervalMs: number, graceMs: number) {
+    this.graceMs = graceMs;
     this.#schema = schema;
     this.#task = task;
     this.sweepIntervalMs = sweepIntervalMs;
-    this.tasks = { [task]: async (payload) => await this.#wake(payload as AlarmJob) };
+    this.tasks = { [task]: async (payload) => await this.#wake(jobOfContent(payload)) };
   }
 
   /** Whether the tables are there is known when the first job is written: the runner may be another process's. */
   async prepare(): Promise<void> {}
 
   start(host: JobQueueHost): RunningJobQueue {
-    this.#hosts.set(host.schema, host);
+    this.#hosts.add(host);
     return {
       change: async (run, changes) => await this.#change(run, changes),
       stop: async () => {
-        if (this.#hosts.get(host.schema) === host) this.#hosts.delete(host.schema);
+        this.#hosts.delete(host);
       },
     };
   }
 
   async #wake(job: AlarmJob): Promise<void> {
-    const host = this.#hosts.get(job.schema);
+    const host = [...this.#hosts].find(({ schema }) => schema === job.schema);
     if (host === undefined) {
-      throw new Error(`No runtime of this process works on the schema "${job.schema}" with the task "${this.#task}" just now.`);
+      throw new Error(
+        `No runtime of this process works on the schema "${job.schema}" with the task "${this.#task}" just now.`,
+      );
     }
     await host.wake(job);
   }
@@ -110,12 +118,16 @@ class GraphileQueue implements GraphileAlarms {
     const kept = new Set(set.map(jobKey));
     const gone = removed.map(jobKey).filter((key) => !kept.has(key));
     try {
-      if (gone.length > 0) await run(`SELECT ${this.#schema}.remove_job(key) FROM unnest($1::text[]) AS key`, [gone]);
+      if (gone.length > 0) await run(`SELECT "${this.#schema}".remove_job(key) FROM unnest($1::text[]) AS key`, [gone]);
       if (set.length === 0) return;
-      const jobs = set.map((job) => ({ key: jobKey(job), run_at: new Date(job.dueAt).toISOString(), payload: job }));
+      const jobs = set.map((job) => ({
+        key: jobKey(job),
+        run_at: new Date(clampedJobTime(job.dueAt)).toISOString(),
+        payload: contentOfJob(job),
+      }));
       // With the same key: takes the place of one that waits; beside one that runs there is a new one.
       await run(
-        `SELECT ${this.#schema}.add_job($1, payload => job.payload, run_at => job.run_at, max_attempts => $2, job_key => job.key)
+        `SELECT "${this.#schema}".add_job($1, payload => job.payload, run_at => job.run_at, max_attempts => $2, job_key => job.key)
          FROM json_to_recordset($3::json) AS job (key text, run_at timestamptz, payload json)`,
         [this.#task, maxAttempts, JSON.stringify(jobs)],
       );
@@ -130,7 +142,15 @@ class GraphileQueue implements GraphileAlarms {
 
 /** The key of the job of an alarm: the same for every setting of it. */
 function jobKey({ schema, address: { tenant, type, id }, name }: AlarmJobKey): string {
-  return `durable-object:${createHash("sha256").update(JSON.stringify([schema, tenant, type, id, name])).digest("base64url")}`;
+  return `durable-object:${createHash("sha256")
+    .update(JSON.stringify([schema, tenant, type, id, name]))
+    .digest("base64url")}`;
+}
+
+function duration(name: string, value: Duration, leastMs: number): number {
+  const ms = parseDuration(value);
+  if (ms !== null && ms >= leastMs && Number.isFinite(ms)) return ms;
+  throw invalid(`${name} must be a duration such as "1m", not ${JSON.stringify(value)}.`);
 }
 
 function invalid(problem: string): DurableObjectError {

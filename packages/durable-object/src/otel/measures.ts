@@ -1,7 +1,7 @@
 /** The instruments that everything is measured with. */
 
-import type { Attributes, Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
-import { attributes, measureNames } from "./names.ts";
+import type { Attributes, Counter, Histogram, Meter, MeterProvider, UpDownCounter } from "@opentelemetry/api";
+import { attributes, measureNames, scope } from "./names.ts";
 
 /** Where most calls are, in seconds; the advice of the semantic conventions, with smaller ones in front. */
 const durations = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
@@ -18,7 +18,7 @@ export class Measures {
   readonly batches: Histogram;
   readonly lags: Histogram;
   readonly objects: UpDownCounter;
-  readonly firings: Counter;
+  readonly attempts: Counter;
   readonly fenced: Counter;
   readonly losses: Counter;
   readonly moves: Counter;
@@ -42,12 +42,22 @@ export class Measures {
     this.lags = histogram("lags", lags);
     const [name, unit, description] = measureNames.objects;
     this.objects = meter.createUpDownCounter(name, { unit, description });
-    this.firings = counter("firings");
+    this.attempts = counter("attempts");
     this.fenced = counter("fenced");
     this.losses = counter("losses");
     this.moves = counter("moves");
     this.warnings = counter("warnings");
   }
+}
+
+/** Events are of the process: whoever measures with the same provider counts them together, and once. */
+const known = new WeakMap<MeterProvider, Measures>();
+
+/** The instruments of a provider. */
+export function measuresOf(provider: MeterProvider): Measures {
+  let measures = known.get(provider);
+  if (measures === undefined) known.set(provider, (measures = new Measures(provider.getMeter(scope))));
+  return measures;
 }
 
 /** What an error is called: its code, or its class. */

@@ -6,9 +6,10 @@
  * SDK the API does nothing, and so does this.
  */
 
-import { context, metrics, trace, type Context, type MeterProvider, type TracerProvider } from "@opentelemetry/api";
+import { metrics, trace, type MeterProvider, type TracerProvider } from "@opentelemetry/api";
 import type { Instrumentation } from "../ports/instrumentation.ts";
-import { Measures } from "./measures.ts";
+import { measuresOf, type Measures } from "./measures.ts";
+import { scope } from "./names.ts";
 import { CallSpan, TurnSpan } from "./spans.ts";
 import { subscribeMeasures } from "./subscriptions.ts";
 
@@ -16,11 +17,9 @@ import { subscribeMeasures } from "./subscriptions.ts";
 export interface OpenTelemetryOptions {
   /** Where spans go. Default: the one that is registered globally. */
   readonly tracerProvider?: TracerProvider | undefined;
-  /** Where measurements go. Default: the one that is registered globally. */
+  /** Where measurements go. Default: the one that is registered globally when the runtime starts. */
   readonly meterProvider?: MeterProvider | undefined;
 }
-
-const scope = "durable-object";
 
 /**
  * Follows and measures what a runtime does.
@@ -31,13 +30,16 @@ const scope = "durable-object";
  * ```
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): Instrumentation {
-  const { tracerProvider = trace, meterProvider = metrics } = options;
-  const tracer = tracerProvider.getTracer(scope);
-  const measures = new Measures(meterProvider.getMeter(scope));
-  const active = (): Context => context.active();
+  const tracer = (options.tracerProvider ?? trace).getTracer(scope);
+  let found: Measures | null = null;
+  // Not before a runtime starts: other than a tracer, a meter that was asked for before there is an SDK stays without one.
+  const measures = (): Measures => (found ??= measuresOf(options.meterProvider ?? metrics.getMeterProvider()));
   return {
-    attach: () => subscribeMeasures(measures),
-    call: (begun) => new CallSpan(tracer, measures, active(), begun),
-    turn: (begun) => new TurnSpan(tracer, measures, begun),
+    attach() {
+      found = null;
+      return subscribeMeasures(measures());
+    },
+    call: (begun) => new CallSpan(tracer, measures(), begun),
+    turn: (begun) => new TurnSpan(tracer, measures(), begun),
   };
 }

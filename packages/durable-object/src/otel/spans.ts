@@ -3,11 +3,12 @@
  *
  *   caller (CLIENT)  counter/increment
  *     └─ turn (SERVER)  counter/increment
- *          ├─ durable_object.wait      it waited for its turn
+ *          ├─ durable_object.wait      it waited for its turn, if it did
  *          ├─ durable_object.handler   the handler; what it starts is inside
- *          └─ durable_object.commit    its reply waited for the commit, which others may have shared
+ *          └─ durable_object.commit    its answer waited for the commit, which others may have shared
  *
- * The turn of an alarm begins a trace of its own, with a link to the turn that set it: that may be long over.
+ * The turn of an alarm is of the kind CONSUMER, and begins a trace of its own with a link to the turn that set it: that
+ * may be long over.
  */
 
 import {
@@ -21,43 +22,65 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
-import type { CallBegun, ObservedCall, ObservedTurn, TurnBegun } from "../ports/instrumentation.ts";
+import type { Address } from "../core/address.ts";
+import type { CallBegun, ObservedCall, ObservedCommit, ObservedTurn, TurnBegun } from "../ports/instrumentation.ts";
 import { errorType, withError, type Measures } from "./measures.ts";
 import { attributes, spans } from "./names.ts";
 import { spanContextOf, traceText } from "./trace-text.ts";
 
 const system = "durable_object";
 
-/** What every series of a call has; no ids. */
-function measured({ address, handler }: CallBegun): Attributes {
-  return { [attributes.system]: system, [attributes.method]: `${address.type}/${handler}` };
+/** A handler of a type: what its spans are called, and the attributes of what is measured of it. No ids. */
+interface Method {
+  readonly name: string;
+  readonly series: Attributes;
 }
 
-function described(begun: CallBegun): Attributes {
-  const { tenant, type, id } = begun.address;
+/** By type and handler: they are few, and the same again and again. */
+const methods = new Map<string, Map<string, Method>>();
+
+function methodOf(type: string, handler: string): Method {
+  let ofType = methods.get(type);
+  if (ofType === undefined) methods.set(type, (ofType = new Map<string, Method>()));
+  let known = ofType.get(handler);
+  if (known === undefined) {
+    const name = `${type}/${handler}`;
+    known = { name, series: Object.freeze({ [attributes.system]: system, [attributes.method]: name }) };
+    ofType.set(handler, known);
+  }
+  return known;
+}
+
+function described({ tenant, type, id }: Address, name: string): Attributes {
   return {
-    ...measured(begun),
+    [attributes.system]: system,
+    [attributes.method]: name,
     [attributes.tenant]: tenant,
     [attributes.type]: type,
     [attributes.id]: id,
   };
 }
 
+const { timeOrigin } = performance;
+
 /** In ms since 1970, with fractions, and never backwards. */
 function timeNow(): number {
-  return performance.timeOrigin + performance.now();
+  return timeOrigin + performance.now();
 }
 
-function secondsSince(timeMs: number): number {
-  return Math.max(0, timeNow() - timeMs) / 1_000;
+function seconds(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs) / 1_000;
 }
 
-function endSpan(span: Span, error: Error | null): void {
+function endSpan(span: Span, error: Error | null, atMs: number): void {
   if (error !== null) {
-    span.setAttribute(attributes.error, errorType(error));
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+    const code = errorType(error);
+    span.setAttribute(attributes.error, code);
+    // The message of a `fail` has the application's reason in it, which is meant for the caller.
+    const message = code === "HANDLER_FAILED" ? {} : { message: error.message };
+    span.setStatus({ code: SpanStatusCode.ERROR, ...message });
   }
-  span.end(timeNow());
+  span.end(atMs);
 }
 
 /** A call on its caller's side. */
@@ -65,24 +88,22 @@ export class CallSpan implements ObservedCall {
   readonly trace: string | null;
   readonly #span: Span;
   readonly #measures: Measures;
-  readonly #begun: CallBegun;
+  readonly #series: Attributes;
   readonly #startedAt = timeNow();
 
-  constructor(tracer: Tracer, measures: Measures, parent: Context, begun: CallBegun) {
+  constructor(tracer: Tracer, measures: Measures, { address, handler }: CallBegun) {
+    const { name, series } = methodOf(address.type, handler);
     this.#measures = measures;
-    this.#begun = begun;
-    const name = `${begun.address.type}/${begun.handler}`;
-    this.#span = tracer.startSpan(
-      name,
-      { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(begun) },
-      parent,
-    );
+    this.#series = series;
+    const options = { kind: SpanKind.CLIENT, startTime: this.#startedAt, attributes: described(address, name) };
+    this.#span = tracer.startSpan(name, options, context.active());
     this.trace = traceText(this.#span.spanContext());
   }
 
   end(error: Error | null): void {
-    this.#measures.clientCalls.record(secondsSince(this.#startedAt), withError(measured(this.#begun), error));
-    endSpan(this.#span, error);
+    const nowMs = timeNow();
+    this.#measures.clientCalls.record(seconds(this.#startedAt, nowMs), withError(this.#series, error));
+    endSpan(this.#span, error, nowMs);
   }
 }
 
@@ -94,58 +115,86 @@ export class TurnSpan implements ObservedTurn {
   readonly #series: Attributes;
   readonly #context: Context;
   readonly #span: Span;
+  readonly #isAlarm: boolean;
+  readonly #arrivedAt: number;
   readonly #startedAt = timeNow();
   #handler: Span | null = null;
   #handledAt: number | null = null;
 
   constructor(tracer: Tracer, measures: Measures, begun: TurnBegun) {
+    const { address, handler, waitMs, attempt } = begun;
     this.#tracer = tracer;
     this.#measures = measures;
-    this.#series = measured(begun);
-    const { address, handler, waitedMs, alarm } = begun;
-    const caller = spanContextOf(begun.trace);
-    const arrivedAt = this.#startedAt - waitedMs;
-    const isAlarm = alarm !== null;
-    const parent = caller === null || isAlarm ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, caller);
+    const { name, series } = methodOf(address.type, handler);
+    this.#series = series;
+    this.#isAlarm = attempt !== null;
+    this.#arrivedAt = this.#startedAt - waitMs;
+    const origin = spanContextOf(begun.trace);
+    const parent = origin === null || this.#isAlarm ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, origin);
     this.#span = tracer.startSpan(
-      `${address.type}/${handler}`,
+      name,
       {
-        kind: isAlarm ? SpanKind.CONSUMER : SpanKind.SERVER,
-        startTime: arrivedAt,
-        links: isAlarm && caller !== null ? [{ context: caller }] : [],
+        kind: this.#isAlarm ? SpanKind.CONSUMER : SpanKind.SERVER,
+        startTime: this.#arrivedAt,
+        links: this.#isAlarm && origin !== null ? [{ context: origin }] : [],
         attributes: {
-          ...described(begun),
-          ...(isAlarm ? { [attributes.alarm]: handler, [attributes.attempt]: alarm.attempt } : {}),
+          ...described(address, name),
+          ...(attempt === null ? {} : { [attributes.alarm]: handler, [attributes.attempt]: attempt }),
         },
       },
       parent,
     );
     this.trace = traceText(this.#span.spanContext());
     this.#context = trace.setSpan(parent, this.#span);
-    if (waitedMs > 0) this.#begin(spans.wait, arrivedAt).end(this.#startedAt);
-    measures.waits.record(waitedMs / 1_000, this.#series);
+    if (waitMs > 0) this.#begin(spans.wait, this.#arrivedAt)?.end(this.#startedAt);
+    measures.waits.record(waitMs / 1_000, this.#series);
   }
 
   run<Result>(work: () => Result): Result {
     this.#handler = this.#begin(spans.handler, timeNow());
-    return context.with(trace.setSpan(this.#context, this.#handler), work);
+    return context.with(this.#handler === null ? this.#context : trace.setSpan(this.#context, this.#handler), work);
   }
 
   handled(error: Error | null): void {
-    this.#measures.handlers.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    if (this.#handler !== null) endSpan(this.#handler, error);
-    this.#handler = null;
-    this.#handledAt = timeNow();
+    const nowMs = timeNow();
+    this.#measures.handlers.record(seconds(this.#startedAt, nowMs), withError(this.#series, error));
+    this.#handledAt = nowMs;
+    if (this.#handler === null) return;
+    // What a handler threw, with its stack.
+    if (error?.cause instanceof Error && errorType(error) === "HANDLER_CRASHED") {
+      this.#handler.recordException(error.cause);
+    }
+    endSpan(this.#handler, error, nowMs);
   }
 
-  end(error: Error | null, committed: boolean): void {
-    this.#measures.serverCalls.record(secondsSince(this.#startedAt), withError(this.#series, error));
-    // What becomes of a commit that fails is that of the turn; a handler that failed had none of its own.
-    if (committed && this.#handledAt !== null) endSpan(this.#begin(spans.commit, this.#handledAt), error);
-    endSpan(this.#span, error);
+  end(error: Error | null, commit: ObservedCommit | null): void {
+    const nowMs = timeNow();
+    // An alarm is no call: nobody waits for an answer.
+    if (!this.#isAlarm) {
+      this.#measures.serverCalls.record(seconds(this.#arrivedAt, nowMs), withError(this.#series, error));
+    }
+    if (commit !== null && this.#handledAt !== null) this.#committed(error, commit, this.#handledAt, nowMs);
+    endSpan(this.#span, error, nowMs);
   }
 
-  #begin(name: string, startTime: number): Span {
-    return this.#tracer.startSpan(name, { startTime }, this.#context);
+  /** From the end of the handler: gathering with others is a part of it. */
+  #committed(error: Error | null, commit: ObservedCommit, fromMs: number, toMs: number): void {
+    const { commitNumber, commitSize, revision } = commit;
+    const span = this.#begin(spans.commit, fromMs);
+    if (span === null) return;
+    if (commitNumber > 0) {
+      // The same number in another trace is the same commit.
+      span.setAttributes({
+        [attributes.commit]: commitNumber,
+        [attributes.batchSize]: commitSize,
+        [attributes.revision]: revision,
+      });
+    }
+    endSpan(span, error, toMs);
+  }
+
+  /** A part of the turn; null if the turn itself is not recorded. */
+  #begin(name: string, startTime: number): Span | null {
+    return this.#span.isRecording() ? this.#tracer.startSpan(name, { startTime }, this.#context) : null;
   }
 }

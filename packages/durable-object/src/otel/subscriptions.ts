@@ -2,7 +2,7 @@
 
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import { errorType, withError, type Measures } from "./measures.ts";
-import { attributes, changeAttribute, warningAttribute } from "./names.ts";
+import { attributes } from "./names.ts";
 
 // As docs/telemetry.md has them. A door does not import the engine for the shape of its messages.
 interface CommitEvent {
@@ -16,6 +16,7 @@ interface AlarmEvent {
   readonly type: string;
   readonly alarm: string;
   readonly lagMs: number;
+  readonly becomes?: string;
   readonly error?: unknown;
 }
 interface PhaseEvent {
@@ -28,9 +29,16 @@ interface OwnershipEvent {
   readonly slots: readonly number[];
 }
 
+interface WarningEvent {
+  readonly warning: string;
+}
+
 const inMemory = new Set(["active", "hibernated"]);
 /** The store says no because this process may not write, and not because of what it wrote. */
 const fenceCodes = new Set(["STORE_TAKEN_OVER", "STALE_REVISION", "LEASE_LAPSED"]);
+
+/** Stores that the semantic conventions call by another name. */
+const systemNames: Readonly<Record<string, string>> = { postgres: "postgresql" };
 
 /** How many runtimes share each set of instruments: events are of the process, and are counted once. */
 const attached = new Map<Measures, { count: number; readonly detach: () => void }>();
@@ -59,10 +67,7 @@ function listen(measures: Measures): () => void {
     [alarms, (message) => fired(measures, message as AlarmEvent)],
     [channel("durable-object:activation"), (message) => moved(measures, message as PhaseEvent)],
     [channel("durable-object:ownership"), (message) => owned(measures, message as OwnershipEvent)],
-    [
-      channel("durable-object:warning"),
-      (message) => measures.warnings.add(1, { [warningAttribute]: (message as { readonly warning: string }).warning }),
-    ],
+    [channel("durable-object:warning"), (message) => warned(measures, message as WarningEvent)],
   ];
   for (const [source, listener] of heard) source.subscribe(listener);
   return () => {
@@ -73,7 +78,7 @@ function listen(measures: Measures): () => void {
 type Listener = (message: unknown, name: string | symbol) => void;
 
 function committed(measures: Measures, { store, objects, stale = 0, durationMs = 0, error }: CommitEvent): void {
-  const series = { [attributes.storeSystem]: store };
+  const series = { [attributes.storeSystem]: systemNames[store] ?? store, [attributes.operation]: "commit" };
   measures.commits.record(durationMs / 1_000, withError(series, error));
   measures.batches.record(objects, series);
   if (stale > 0) measures.fenced.add(stale, { ...series, [attributes.error]: "STALE_REVISION" });
@@ -82,10 +87,10 @@ function committed(measures: Measures, { store, objects, stale = 0, durationMs =
   if (fenceCodes.has(code)) measures.fenced.add(objects, { ...series, [attributes.error]: code });
 }
 
-function fired(measures: Measures, { type, alarm, lagMs, error }: AlarmEvent): void {
+function fired(measures: Measures, { type, alarm, lagMs, becomes = "", error }: AlarmEvent): void {
   const series = { [attributes.type]: type, [attributes.alarm]: alarm };
   measures.lags.record(Math.max(0, lagMs) / 1_000, series);
-  measures.firings.add(1, withError(series, error));
+  measures.attempts.add(1, withError({ ...series, [attributes.becomes]: becomes }, error));
 }
 
 function moved(measures: Measures, { type, from, to }: PhaseEvent): void {
@@ -100,5 +105,11 @@ function moved(measures: Measures, { type, from, to }: PhaseEvent): void {
 function owned(measures: Measures, { change, slots }: OwnershipEvent): void {
   if (change === "lost") measures.losses.add(1);
   if (change === "acquired" || change === "handed over")
-    measures.moves.add(slots.length, { [changeAttribute]: change });
+    measures.moves.add(slots.length, { [attributes.change]: change });
+}
+
+function warned(measures: Measures, { warning }: WarningEvent): void {
+  measures.warnings.add(1, { [attributes.warningName]: warning });
+  // A process that has its store for itself: a node of a cluster says so on another channel.
+  if (warning === "store-lost") measures.losses.add(1);
 }

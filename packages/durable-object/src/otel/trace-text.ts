@@ -4,7 +4,8 @@
  * application's own processes.
  */
 
-import { createTraceState, isSpanContextValid, type SpanContext } from "@opentelemetry/api";
+import { isSpanContextValid, type SpanContext } from "@opentelemetry/api";
+import { CarriedTraceState } from "./carried-trace-state.ts";
 
 /** The longest `tracestate` that is carried, which the standard asks for at least. */
 const longestState = 512;
@@ -29,7 +30,7 @@ export function spanContextOf(text: string | null): SpanContext | null {
     spanId,
     traceFlags: Number.parseInt(flags, 16),
     isRemote: true,
-    ...(state === undefined ? {} : { traceState: createTraceState(state) }),
+    ...(state === undefined ? {} : { traceState: CarriedTraceState.parse(state) }),
   };
   return isSpanContextValid(span) ? span : null;
 }

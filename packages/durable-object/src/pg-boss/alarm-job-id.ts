@@ -5,7 +5,9 @@ import type { AlarmJobKey } from "../ports/job-queue.ts";
 
 /** A UUID (version 8: of our own making) from the schema, the address and the name. */
 export function alarmJobId({ schema, address: { tenant, type, id }, name }: AlarmJobKey): string {
-  const digest = createHash("sha256").update(JSON.stringify([schema, tenant, type, id, name])).digest();
+  const digest = createHash("sha256")
+    .update(JSON.stringify([schema, tenant, type, id, name]))
+    .digest();
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x80;
   digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80;
   const hex = digest.toString("hex");

@@ -7,17 +7,20 @@
  * waking only; what a handler fails with is retried by the alarm's own rule, as a job at a later time.
  */
 
-import type { JobInsert, PgBoss, WorkOptions } from "pg-boss";
+import type { Job, JobInsert, PgBoss, WorkOptions } from "pg-boss";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
-import type {
-  AlarmJob,
-  AlarmJobKey,
-  DeadAlarmJob,
-  JobChanges,
-  JobQueue,
-  JobQueueHost,
-  RunningJobQueue,
+import {
+  clampedJobTime,
+  contentOfJob,
+  jobOfContent,
+  type AlarmJob,
+  type AlarmJobContent,
+  type DeadAlarmJob,
+  type JobChanges,
+  type JobQueue,
+  type JobQueueHost,
+  type RunningJobQueue,
 } from "../ports/job-queue.ts";
 import type { RunSql } from "../ports/object-store.ts";
 import { alarmJobId } from "./alarm-job-id.ts";
@@ -34,25 +37,16 @@ export interface PgBossOptions {
   readonly pollingInterval?: Duration | undefined;
   /** How many jobs are taken at a time. Default 256. */
   readonly batch?: number | undefined;
-  /** How often alarms are looked for that are due and have no job. Default `"1m"`. */
+  /** How long after it is due an alarm is delivered whose job has not come. Default `"5s"`. */
+  readonly grace?: Duration | undefined;
+  /** How often alarms are looked for that are due and that nobody here knew of. Default `"1m"`. */
   readonly sweepInterval?: Duration | undefined;
 }
 
-const optionNames = new Set(["boss", "queue", "deadLetter", "pollingInterval", "batch", "sweepInterval"]);
+const optionNames = new Set(["boss", "queue", "deadLetter", "pollingInterval", "batch", "grace", "sweepInterval"]);
 const shortestPollingMs = 500;
 /** How often waking an object is tried: as often as the original runs a job. */
 const retryLimit = 2;
-
-/** A job as it stands in the queue. */
-interface JobContent {
-  readonly schema: string;
-  readonly tenant: string;
-  readonly type: string;
-  readonly id: string;
-  readonly alarm: string;
-  /** In ms since 1970: the queue keeps microseconds, but people read this. */
-  readonly dueAt: number;
-}
 
 /**
  * Has alarms fire by jobs of pg-boss. Needs `postgres()`, and pg-boss in the same database.
@@ -66,7 +60,8 @@ interface JobContent {
  */
 export function pgBoss(options: PgBossOptions): JobQueue {
   for (const name of Object.keys(options ?? {})) {
-    if (!optionNames.has(name)) throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
+    if (!optionNames.has(name))
+      throw invalid(`there is no option "${name}". There are ${[...optionNames].join(", ")}.`);
   }
   const { boss, queue = "durable-object-alarms", deadLetter, batch = 256 } = options ?? {};
   if (typeof boss?.insert !== "function" || typeof boss.work !== "function") {
@@ -77,26 +72,42 @@ export function pgBoss(options: PgBossOptions): JobQueue {
       throw invalid(`${JSON.stringify(name)} cannot be the name of a queue: letters, digits and _ . / - are.`);
     }
   }
-  if (!Number.isSafeInteger(batch) || batch < 1) throw invalid(`batch must be a whole number from 1, not ${String(batch)}.`);
+  if (!Number.isSafeInteger(batch) || batch < 1)
+    throw invalid(`batch must be a whole number from 1, not ${String(batch)}.`);
   const pollingMs = duration("pollingInterval", options.pollingInterval ?? shortestPollingMs, shortestPollingMs);
   const sweepIntervalMs = duration("sweepInterval", options.sweepInterval ?? "1m", 1);
-  return new PgBossQueue(boss, queue, deadLetter ?? null, sweepIntervalMs, {
-    batchSize: batch,
-    pollingIntervalSeconds: pollingMs / 1_000,
-    burstWhenBatchFull: true,
-  });
+  const graceMs = duration("grace", options.grace ?? "5s", 0);
+  return new PgBossQueue(
+    boss,
+    queue,
+    deadLetter ?? null,
+    { sweepIntervalMs, graceMs },
+    {
+      batchSize: batch,
+      pollingIntervalSeconds: pollingMs / 1_000,
+      burstWhenBatchFull: true,
+    },
+  );
 }
 
 class PgBossQueue implements JobQueue {
   readonly name = "pg-boss";
   readonly sweepIntervalMs: number;
+  readonly graceMs: number;
   readonly #boss: PgBoss;
   readonly #queue: string;
   readonly #deadLetter: string | null;
   readonly #work: WorkOptions;
 
-  constructor(boss: PgBoss, queue: string, deadLetter: string | null, sweepIntervalMs: number, work: WorkOptions) {
+  constructor(
+    boss: PgBoss,
+    queue: string,
+    deadLetter: string | null,
+    { sweepIntervalMs, graceMs }: Pick<JobQueue, "sweepIntervalMs" | "graceMs">,
+    work: WorkOptions,
+  ) {
     this.sweepIntervalMs = sweepIntervalMs;
+    this.graceMs = graceMs;
     this.#boss = boss;
     this.#queue = queue;
     this.#deadLetter = deadLetter;
@@ -106,7 +117,8 @@ class PgBossQueue implements JobQueue {
   async prepare(): Promise<void> {
     try {
       for (const name of [this.#queue, this.#deadLetter]) {
-        if (name !== null && (await this.#boss.getQueue(name)) === null) await this.#boss.createQueue(name, { retryLimit });
+        if (name !== null && (await this.#boss.getQueue(name)) === null)
+          await this.#boss.createQueue(name, { retryLimit });
       }
     } catch (error) {
       throw new DurableObjectError(
@@ -135,7 +147,7 @@ class RunningPgBossQueue implements RunningJobQueue {
     this.#queue = queue;
     this.#deadLetter = deadLetter;
     this.#host = host;
-    const worker = boss.work<JobContent>(queue, work, async (jobs) => await this.#wakeAll(jobs.map(({ data }) => data)));
+    const worker = boss.work(queue, work, async (jobs) => await this.#wakeAll(jobs));
     this.#worker = worker.catch((error: unknown) => {
       const message = `No jobs are taken from the queue "${queue}" of pg-boss: ${messageOf(error)}. Alarms fire by the sweep only.`;
       host.warn("job-queue-not-read", message, error);
@@ -144,7 +156,9 @@ class RunningPgBossQueue implements RunningJobQueue {
   }
 
   async change(run: RunSql, { removed, set, dead }: JobChanges): Promise<void> {
-    const db = { executeSql: async (text: string, values?: unknown[]) => ({ rows: [...(await run(text, values)).rows] }) };
+    const db = {
+      executeSql: async (text: string, values?: unknown[]) => ({ rows: [...(await run(text, values)).rows] }),
+    };
     if (removed.length > 0) await this.#boss.deleteJob(this.#queue, removed.map(alarmJobId), { db });
     if (set.length > 0) await this.#boss.insert(this.#queue, set.map(jobOf), { db });
     const deadLetter = this.#deadLetter;
@@ -165,37 +179,38 @@ class RunningPgBossQueue implements RunningJobQueue {
     }
   }
 
-  /** One that cannot be woken has the whole batch tried again, which wakes the others once more and does no harm. */
-  async #wakeAll(contents: readonly JobContent[]): Promise<void> {
-    const woken = await Promise.allSettled(contents.map((content) => this.#wake(content)));
-    const failed = woken.find((each) => each.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+  /** A job that fails is tried again by itself; the others of its batch are done. */
+  async #wakeAll(jobs: readonly Job<unknown>[]): Promise<void> {
+    await Promise.all(
+      jobs.map(async ({ id, data }) => {
+        try {
+          await this.#wake(data);
+        } catch (error) {
+          await this.#boss.fail(this.#queue, id, { message: messageOf(error) });
+        }
+      }),
+    );
   }
 
-  async #wake({ schema, tenant, type, id, alarm, dueAt }: JobContent): Promise<void> {
-    if (schema !== this.#host.schema) {
+  async #wake(content: unknown): Promise<void> {
+    const job = jobOfContent(content);
+    if (job.schema !== this.#host.schema) {
       throw new Error(
-        `The queue "${this.#queue}" holds a job of the schema "${schema}", and this runtime works on "${this.#host.schema}". ` +
+        `The queue "${this.#queue}" holds a job of the schema "${job.schema}", and this runtime works on "${this.#host.schema}". ` +
           `Give each schema a queue of its own: pgBoss({ boss, queue }).`,
       );
     }
-    await this.#host.wake({ schema, address: { tenant, type, id }, name: alarm, dueAt });
+    await this.#host.wake(job);
   }
 }
 
-function contentOf({ schema, address: { tenant, type, id }, name }: AlarmJobKey): Omit<JobContent, "dueAt"> {
-  return { schema, tenant, type, id, alarm: name };
-}
-
-function jobOf(job: AlarmJob): JobInsert<JobContent> {
-  const { dueAt } = job;
-  // An alarm may be due in years: a job that is forgotten sooner would only be found by the sweep.
-  return { id: alarmJobId(job), data: { ...contentOf(job), dueAt }, startAfter: new Date(dueAt) };
+function jobOf(job: AlarmJob): JobInsert<AlarmJobContent> {
+  return { id: alarmJobId(job), data: contentOfJob(job), startAfter: new Date(clampedJobTime(job.dueAt)) };
 }
 
 function deadJobOf(job: DeadAlarmJob): JobInsert {
-  const { attempts, lastError } = job;
-  return { id: alarmJobId(job), data: { ...contentOf(job), attempts, lastError } };
+  const { schema, address, name, attempts, lastError } = job;
+  return { id: alarmJobId(job), data: { schema, ...address, alarm: name, attempts, lastError } };
 }
 
 function duration(name: string, value: Duration, leastMs: number): number {

@@ -48,8 +48,10 @@ export { TransportFailure } from "./transport.ts";
 export type { OpenTransport, Peer, Transport, TransportFailureKind, TransportOpening } from "./transport.ts";
 
 // When alarms are looked at
+export { clampedJobTime, contentOfJob, jobOfContent } from "./job-queue.ts";
 export type {
   AlarmJob,
+  AlarmJobContent,
   AlarmJobKey,
   DeadAlarmJob,
   JobChanges,
@@ -78,4 +80,11 @@ export type {
 } from "./store-inspector.ts";
 
 // Who follows calls
-export type { CallBegun, Instrumentation, ObservedCall, ObservedTurn, TurnBegun } from "./instrumentation.ts";
+export type {
+  CallBegun,
+  Instrumentation,
+  ObservedCall,
+  ObservedCommit,
+  ObservedTurn,
+  TurnBegun,
+} from "./instrumentation.ts";

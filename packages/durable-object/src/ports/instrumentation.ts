@@ -24,9 +24,19 @@ export interface TurnBegun {
   /** What the caller's context came as; of an alarm, that of the turn that set it; null if there is none. */
   readonly trace: string | null;
   /** How long the call waited for its turn, coming to life included, in ms. */
-  readonly waitedMs: number;
-  /** Set if it fires an alarm: which attempt it is, from 1, and how long after it was due, in ms. */
-  readonly alarm: { readonly attempt: number; readonly lagMs: number } | null;
+  readonly waitMs: number;
+  /** Which attempt it is, from 1, if it fires an alarm; else null. */
+  readonly attempt: number | null;
+}
+
+/** A commit that the answer of a turn has waited for. */
+export interface ObservedCommit {
+  /** Of the batch; 0 if it was not written. */
+  readonly commitNumber: number;
+  /** How many objects were in it. */
+  readonly commitSize: number;
+  /** That the object has with it. */
+  readonly revision: number;
 }
 
 /** A call that is followed on its caller's side. */
@@ -46,11 +56,11 @@ export interface ObservedTurn {
   /** The handler has come to an end; what it came to may still have to be committed. */
   handled(error: Error | null): void;
   /**
-   * All is over. Called once, and perhaps without `handled`, if what the turn saw was lost.
+   * All is over. Called once; perhaps before `handled`, if what the turn saw was lost while the handler ran.
    *
-   * @param committed - whether its answer waited for a commit
+   * @param commit - what its answer waited for; null for nothing
    */
-  end(error: Error | null, committed: boolean): void;
+  end(error: Error | null, commit: ObservedCommit | null): void;
 }
 
 /** Who follows calls. `openTelemetry()` of `durable-object/otel` makes one. */

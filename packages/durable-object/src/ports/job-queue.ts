@@ -23,6 +23,33 @@ export interface AlarmJob extends AlarmJobKey {
   readonly dueAt: number;
 }
 
+/** What a job carries, in every queue: people read it there. */
+export interface AlarmJobContent {
+  readonly schema: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+  readonly alarm: string;
+  /** In ms since 1970. */
+  readonly dueAt: number;
+}
+
+/** What the job of an alarm carries. */
+export function contentOfJob({ schema, address: { tenant, type, id }, name, dueAt }: AlarmJob): AlarmJobContent {
+  return { schema, tenant, type, id, alarm: name, dueAt };
+}
+
+/** The job that carries something. Whatever it is: others may have written into the queue. */
+export function jobOfContent(content: unknown): AlarmJob {
+  const { schema, tenant, type, id, alarm, dueAt } = (content ?? {}) as Partial<AlarmJobContent>;
+  const texts = [schema, tenant, type, id, alarm];
+  if (texts.some((text) => typeof text !== "string") || typeof dueAt !== "number") {
+    throw new TypeError(`This is not the job of an alarm: ${JSON.stringify(content)?.slice(0, 200)}`);
+  }
+  const [of = "", tenantOf = "", typeOf = "", idOf = "", name = ""] = texts;
+  return { schema: of, address: { tenant: tenantOf, type: typeOf, id: idOf }, name, dueAt };
+}
+
 /** An alarm that failed too often: it has no job, and may have a place in a queue of dead letters. */
 export interface DeadAlarmJob extends AlarmJobKey {
   readonly attempts: number;
@@ -47,12 +74,21 @@ export interface JobQueueHost {
   readonly warn: (warning: string, message: string, cause?: unknown) => void;
 }
 
+const latestJobTime = Date.UTC(9999, 11, 31);
+
+/** A due time as queues can write it, with a year of four digits. No clock shows a time that is changed by that. */
+export function clampedJobTime(dueAtMs: number): number {
+  return Math.min(Math.max(dueAtMs, 0), latestJobTime);
+}
+
 /** A queue as the application configures it. */
 export interface JobQueue {
   /** For telemetry: `"pg-boss"`, … */
   readonly name: string;
   /** How often alarms are looked for that are due and have no job any more, in ms. */
   readonly sweepIntervalMs: number;
+  /** How long after it is due an alarm is delivered whose job has not come, in ms. */
+  readonly graceMs: number;
   /** Makes sure that the queue is there and at work, before anything is done with it. */
   prepare(): Promise<void>;
   start(host: JobQueueHost): RunningJobQueue;

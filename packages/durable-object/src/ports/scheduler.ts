@@ -38,8 +38,12 @@ export interface SchedulerHost {
   readonly types: readonly string[];
   /** Has the object handle its alarm. */
   deliver(alarm: AddressedAlarm): Delivery;
-  /** Has the owner of an object, whichever node that is, look for due alarms. */
-  wake(address: Address): Promise<void>;
+  /**
+   * Has the owner of an object, whichever node that is, look for due alarms: its scheduler is told to `look`.
+   *
+   * @param dueAtMs - when an alarm of it is due, in ms since 1970
+   */
+  wake(address: Address, dueAtMs: number): Promise<void>;
   /** Tells operators something they should know. */
   readonly warn: (warning: string, message: string, cause?: unknown) => void;
 }
@@ -57,8 +61,12 @@ export interface Scheduler {
 export interface RunningScheduler {
   /** A commit has changed alarms. What was delivered of them is revoked before this returns, also after `stop`. */
   changed(alarms: AlarmsChanged): void;
-  /** More objects are this node's now, with alarms that may be due already. */
-  look(): void;
+  /**
+   * There may be alarms that it has not heard of: more objects are this node's now, or somebody was told that one is due.
+   *
+   * @param atMs - when they are due, in ms since 1970; due already if not given
+   */
+  look(atMs?: number): void;
   /** Delivers nothing more; resolves when what it began is over. */
   stop(): Promise<void>;
 }

@@ -12,6 +12,7 @@
  */
 
 import type { RunSql } from "../ports/object-store.ts";
+import { StoreFailure } from "../ports/object-store.ts";
 import type { ResolvedPostgresOptions } from "./postgres-options.ts";
 import {
   textTypes,
@@ -69,7 +70,7 @@ export class PostgresConnections {
   static async create(options: ResolvedPostgresOptions, writers = 2): Promise<PostgresConnections> {
     const { database, readConnections } = options;
     if (typeof database !== "string") return new PostgresConnections(database, database, async () => {}, options);
-    const { default: pg } = await import("pg");
+    const { default: pg } = await import("pg").catch(withoutDriver);
     const pool = (max: number) =>
       new pg.Pool({
         connectionString: database,
@@ -201,6 +202,13 @@ export class PostgresConnections {
       throw error;
     }
   }
+}
+
+/** Opening fails where the package is missing, as it does for whatever else is missing. */
+function withoutDriver(cause: unknown): never {
+  if ((cause as { readonly code?: unknown } | null)?.code !== "ERR_MODULE_NOT_FOUND") throw cause;
+  const message = "postgres() with a URL needs the package pg, which is not installed: npm install pg";
+  throw new StoreFailure("lost", "STORE_UNAVAILABLE", message, { cause });
 }
 
 const inFailedTransaction = "25P02";

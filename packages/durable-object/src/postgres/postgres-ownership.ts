@@ -196,6 +196,7 @@ function notMigrated(where: string, version: number): StoreFailure {
     "lost",
     "STORE_UNAVAILABLE",
     `${where} has tables of version ${version}, and this code needs ${newestVersion}; migrate: false keeps it from ` +
-      `bringing them up to date. Run migrate() of durable-object/postgres with a role that may change tables.`,
+      `bringing them up to date. Run "npx durable-object migrate", or migrate() of durable-object/postgres, with a role ` +
+      `that may change tables.`,
   );
 }

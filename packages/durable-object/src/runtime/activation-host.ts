@@ -38,8 +38,6 @@ export interface ActivationHost {
   whenLeased(tell: (isLeased: boolean) => void): void;
   /** An object is active. */
   awake(): void;
-  /** Has the scheduler look for due alarms. */
-  lookForAlarms(): void;
   /** A commit has changed alarms. */
   alarmsChanged(alarms: AlarmsChanged): void;
   /** How failing alarms are retried, where they do not say. */

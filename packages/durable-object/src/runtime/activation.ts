@@ -22,8 +22,6 @@ import type { AdmittedState } from "../object/state-codec.ts";
 import type { RecordedReply, StoredObject } from "../ports/object-store.ts";
 import { publishPhase } from "../telemetry/channels.ts";
 import type { ActivationHost } from "./activation-host.ts";
-import type { Firing } from "../alarms/firing.ts";
-import { fire } from "./fire.ts";
 import { checkNextPhase, type Phase } from "./activation-phase.ts";
 import {
   activationFailed,
@@ -35,7 +33,7 @@ import {
 } from "./activation-errors.ts";
 import type { Call, CallHolder, IdempotencyClaim } from "./call.ts";
 import { Mailbox } from "./mailbox.ts";
-import { endObserved, runObserved } from "./observed-calls.ts";
+import { beginWaiting, endObserved, runTurn } from "./observed-calls.ts";
 import { ObjectState } from "./object-state.ts";
 import type { ObjectType, Operation } from "./operation.ts";
 import { PendingWrite, type WriteOwner } from "./pending-write.ts";
@@ -161,7 +159,6 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   accept(call: Call, nowMs: number): void {
     this.lastUsedMs = nowMs;
     call.holder = this;
-    if (this.host.instrumentation !== null) call.acceptedAtMs ??= nowMs;
     if (this.#phase === "hibernated" && !this.#wake(call)) return;
     if (call.idempotency !== null && !call.operation.isRead && !this.#claim(call, call.idempotency)) return;
     if (this.#phase === "active" && call.operation.isRead) {
@@ -189,6 +186,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
   }
 
   #enqueue(call: Call): void {
+    beginWaiting(call, this.host);
     this.#mailbox ??= new Mailbox(this.host.mailboxLimit);
     if (call.firing !== null || !this.#mailbox.isFull) {
       this.#mailbox.push(call);
@@ -241,7 +239,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     this.#runningCall = call;
     call.turn = turn;
     if (call.stage === "waiting") call.stage = "running";
-    const conclusion = this.#run(call, turn, firing);
+    const conclusion = runTurn(call, turn, this.host);
     if (conclusion instanceof Promise) {
       void conclusion.then((concluded) => {
         this.lastUsedMs = this.host.environment.monotonic();
@@ -257,7 +255,7 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     const turn = new Turn(this, call.operation, call.caller, call.deadline, this.state.durable, null);
     call.turn = turn;
     call.stage = "running";
-    const conclusion = this.#run(call, turn, null);
+    const conclusion = runTurn(call, turn, this.host);
     if (conclusion instanceof Promise) {
       (this.#reading ??= new Map<Turn, Call>()).set(turn, call);
       void conclusion.then((concluded) => {
@@ -267,13 +265,6 @@ export class Activation implements CallHolder, TurnObject, WriteOwner {
     } else {
       this.#finishRead(call, turn, conclusion);
     }
-  }
-
-  #run(call: Call, turn: Turn, firing: Firing | null): Conclusion | Promise<Conclusion> {
-    const { instrumentation, environment } = this.host;
-    if (instrumentation === null) return firing === null ? turn.run(call.args) : fire(turn, firing, this.host);
-    const run = firing === null ? () => turn.run(call.args) : () => fire(turn, firing, this.host);
-    return runObserved(instrumentation, call, turn, environment, run);
   }
 
   #finishRead(call: Call, turn: Turn, conclusion: Conclusion): void {

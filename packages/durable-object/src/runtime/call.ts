@@ -10,7 +10,7 @@ import { formatAddress, type Address } from "../core/address.ts";
 import { copyJson } from "../core/json.ts";
 import { DurableObjectError, type ErrorCode, type FailureOutcome } from "../core/errors.ts";
 import type { Firing } from "../alarms/firing.ts";
-import type { ObservedCall, ObservedTurn } from "../ports/instrumentation.ts";
+import type { ObservedCall, ObservedCommit, ObservedTurn } from "../ports/instrumentation.ts";
 import type { RecordedReply } from "../ports/object-store.ts";
 import type { Bucket, Expiring } from "./deadlines.ts";
 import type { Operation } from "./operation.ts";
@@ -66,7 +66,7 @@ export class Call implements Expiring {
   /** The turn it runs in, once it does. */
   turn: { abort(error: DurableObjectError): void } | null = null;
   /** The write its reply waits for. */
-  write: { readonly inDoubt: boolean } | null = null;
+  write: (ObservedCommit & { readonly inDoubt: boolean }) | null = null;
   /** What that write records under its idempotency key, if it changes anything. */
   record: RecordedReply | null = null;
   /** The answer, once the turn is over. */
@@ -79,8 +79,8 @@ export class Call implements Expiring {
   /** Who follows it on its caller's side, and where it runs. */
   observed: ObservedCall | null = null;
   served: ObservedTurn | null = null;
-  /** When it came to its object, in monotonic ms; set if somebody follows calls. */
-  acceptedAtMs: number | null = null;
+  /** Since when it waits for its turn, in monotonic ms; set if it does, and somebody follows calls. */
+  waitsSinceMs: number | null = null;
   stage: CallStage = "waiting";
   bucket: Bucket | null = null;
   earlier: Expiring | null = null;

@@ -108,6 +108,8 @@ export class Committer {
     const isStale = stale.length === 0 ? null : new Set(stale);
     for (let index = 0; index < pending.length; index++) {
       const each = pending[index] as PendingWrite;
+      each.commitNumber = this.#number;
+      each.commitSize = pending.length;
       if (isStale?.has(index) === true) each.owner.stale();
       else each.owner.committed(each);
     }

@@ -23,6 +23,8 @@ export const missingAlarmHandler: Operation = {
   run: () => noreply(),
 };
 
+type Attempted = Extract<AlarmChange, { readonly change: "attempted" }>;
+
 /** What firing needs of the node. */
 export interface FiringHost {
   readonly environment: Environment;
@@ -33,17 +35,23 @@ export interface FiringHost {
 export function fire(turn: Turn, firing: Firing, host: FiringHost): Conclusion | Promise<Conclusion> {
   const { environment, alarmRetry } = host;
   const instead = firing.instead(environment.now(), environment.random(), alarmRetry);
-  if (instead !== null) return only(turn, instead);
+  if (instead !== null) {
+    if (instead.change === "attempted") tellFailed(firing, instead, environment);
+    return only(turn, instead);
+  }
   const context = begin(firing, environment);
   const settle = (conclusion: Conclusion): Conclusion => {
     const nowMs = environment.now();
     if (conclusion.ok) {
-      if (context !== null) alarmFirings.stop(context, nowMs);
-      return { ...conclusion, value: undefined, effects: [firing.handled(nowMs), ...conclusion.effects] };
+      const handled = firing.handled(nowMs);
+      end(context, handled, nowMs, null);
+      return { ...conclusion, value: undefined, effects: [handled, ...conclusion.effects] };
     }
     firing.error = conclusion.error;
-    if (context !== null) alarmFirings.fail(context, nowMs, conclusion.error);
-    return only(turn, firing.failed(conclusion.error.message, nowMs, environment.random(), alarmRetry));
+    firing.fault = conclusion.error;
+    const failed = firing.failed(conclusion.error.message, nowMs, environment.random(), alarmRetry);
+    end(context, failed, nowMs, conclusion.error);
+    return only(turn, failed);
   };
   const conclusion = turn.run([]);
   return conclusion instanceof Promise ? conclusion.then(settle) : settle(conclusion);
@@ -52,6 +60,25 @@ export function fire(turn: Turn, firing: Firing, host: FiringHost): Conclusion |
 /** The state stays as it is, and only the alarm changes. */
 function only(turn: Turn, change: AlarmChange): Conclusion {
   return { ok: true, value: undefined, head: turn.base, effects: [change] };
+}
+
+/** An attempt that counts without its handler having run now: its process died, or what it returned was refused. */
+function tellFailed(firing: Firing, change: Attempted, environment: Environment): void {
+  const error = firing.error ?? Object.assign(new Error(change.lastError ?? ""), { name: "ProcessDied" });
+  firing.fault = error;
+  end(begin(firing, environment), change, environment.now(), error);
+}
+
+function becomes(change: AlarmChange): NonNullable<AlarmContextMessage["becomes"]> {
+  if (change.change === "attempted") return change.status === "dead" ? "dead" : "retry";
+  return change.change === "set" ? "repeat" : "done";
+}
+
+function end(context: AlarmContextMessage | null, change: AlarmChange, nowMs: number, error: Error | null): void {
+  if (context === null) return;
+  context.becomes = becomes(change);
+  if (error === null) alarmFirings.stop(context, nowMs);
+  else alarmFirings.fail(context, nowMs, error);
 }
 
 function begin(firing: Firing, environment: Environment): AlarmContextMessage | null {

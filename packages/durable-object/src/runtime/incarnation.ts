@@ -43,7 +43,7 @@ export interface IncarnationOptions {
   /** Has an alarm handled that is due. */
   readonly deliver: (alarm: AddressedAlarm) => Delivery;
   /** Has the owner of an object look for due alarms. */
-  readonly wake: (address: Address) => Promise<void>;
+  readonly wake: (address: Address, dueAtMs: number) => Promise<void>;
   /** Takes a call that an activation did not get to. */
   readonly redeliver: (call: Call, type: ObjectType) => void;
   readonly stub: <Definition extends AnyDefinition>(
@@ -104,7 +104,6 @@ export class Incarnation implements LiveObjects {
       stub,
       whenLeased: (tell) => this.#leaseWatch.wait(tell),
       awake: () => this.#sweeper.awake(),
-      lookForAlarms: () => this.#scheduler.look(),
       alarmsChanged: (alarms) => this.#scheduler.changed(alarms),
       left: (activation, waiting) => this.#left(activation, waiting, redeliver),
     };
@@ -144,8 +143,9 @@ export class Incarnation implements LiveObjects {
 
   // ——— Giving slots away ———
 
-  look(): void {
-    this.#scheduler.look();
+  /** @param atMs - alarms may be due then, in ms since 1970; at once if not given */
+  look(atMs?: number): void {
+    this.#scheduler.look(atMs);
   }
 
   vacate(slot: number, done: () => void): void {

@@ -26,8 +26,6 @@ export interface OperationContext {
   storedAlarms(): Promise<readonly StoredAlarm[]>;
   /** Has the object leave memory when this turn is over. */
   leave(): void;
-  /** Has the scheduler of this node look for due alarms. */
-  look(): void;
 }
 
 /** Something a call can ask of an object. */

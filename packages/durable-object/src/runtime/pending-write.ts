@@ -43,6 +43,10 @@ export class PendingWrite {
   head: AdmittedState;
   /** Whether the store has been asked and nobody knows what it did. */
   inDoubt = false;
+  // What was written, once it is: the revision of the object, and the commit it was part of.
+  revision = 0;
+  commitNumber = 0;
+  commitSize = 0;
   /** Whether the state itself has to be written: effects alone leave it as it is. */
   #stateChanged = false;
   #destroyed = false;
@@ -126,6 +130,7 @@ export class PendingWrite {
 
   /** The write as the store takes it. Called once, when the batch is closed. */
   toObjectWrite(baseRevision: number): ObjectWrite {
+    this.revision = baseRevision + 1;
     return {
       address: this.owner.address,
       baseRevision,

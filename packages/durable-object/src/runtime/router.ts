@@ -23,10 +23,12 @@ import { ForwardedCall, remoteChain } from "./forwarded-call.ts";
 import type { Incarnation } from "./incarnation.ts";
 import { observeCall } from "./observed-calls.ts";
 import type { ObjectType, Operation } from "./operation.ts";
-import { deactivateOperation, operationNamed } from "./system-operations.ts";
+import { deactivateOperation, operationNamed, wakeOperation } from "./system-operations.ts";
 import { currentTurn } from "./turn.ts";
 
 const longestKey = 255;
+/** For how long the owner of an object is asked to look for due alarms, in ms. Then the queue asks again. */
+const wakeTimeoutMs = 10_000;
 
 /** How calls are made, worked out once for a stub. */
 export interface CallOptions {
@@ -145,6 +147,38 @@ export class Router implements CallObserver {
     await call.promise;
   }
 
+  /**
+   * Has the owner of an object look for its due alarms, whichever node that is, and whether this one knows the type or not.
+   * It goes past the mailbox: nothing is loaded for it, and an object that is busy holds nobody up.
+   *
+   * @param dueAtMs - when the alarm is due: the owner's clock may not be there yet
+   */
+  async wake(address: Address, dueAtMs: number): Promise<void> {
+    const deadline = Math.ceil(this.#options.environment.monotonic() + wakeTimeoutMs);
+    const call = new Call(address, wakeOperation, [dueAtMs], deadline, null, this);
+    this.#pending += 1;
+    const refusal = this.#refusal(call);
+    if (refusal === null) this.#wake(call);
+    else call.reject(refusal);
+    if (call.stage !== "settled") this.#deadlines.add(call);
+    await call.promise;
+  }
+
+  #wake(call: Call): void {
+    const here = this.#here;
+    if (this.#closed !== null && !this.#closed.draining) {
+      call.reject(this.#closed.error(call.address));
+    } else if (here !== null && this.#isHere(call)) {
+      here.look(Number(call.args[0]));
+      call.resolve(undefined);
+    } else if (call.isFromNode) {
+      call.reject(new NotOwner(call.address));
+    } else {
+      const forwarded = new ForwardedCall(call, (home) => this.#wake(home));
+      forwarded.carriedBy(this.#options.ownership.forward(forwarded));
+    }
+  }
+
   /** From now on objects come to life here, or nowhere. */
   setHere(here: Incarnation | null): void {
     this.#here = here;
@@ -215,6 +249,7 @@ export class Router implements CallObserver {
     const isFull = this.#pending > this.#options.maxPendingCalls;
     if (this.#closed !== null && !this.#closed.draining) call.reject(new NotOwner(address));
     else if (isFull) call.reject(this.#overloaded(address));
+    else if (operation === wakeOperation) this.#wake(call);
     else this.#deliver(call, type, nowMs);
     if (call.stage !== "settled") this.#deadlines.add(call);
     return { abort: () => call.abort(undefined) };

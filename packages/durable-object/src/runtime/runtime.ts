@@ -28,7 +28,7 @@ import type { ObjectType, Operation } from "./operation.ts";
 import { resolveOptions, type ResolvedOptions, type RuntimeOptions } from "./options.ts";
 import { Router } from "./router.ts";
 import { isGone, thisProcess } from "./system-process.ts";
-import { activateOperation, alarmOperations, deactivateOperation, deleteOperation, wakeOperation } from "./system-operations.ts";
+import { activateOperation, alarmOperations, deactivateOperation, deleteOperation } from "./system-operations.ts";
 import { checkedLimit, deadAlarm, type RuntimeAlarms } from "./runtime-alarms.ts";
 import type { Turn } from "./turn.ts";
 import type { ClusterStatus, Ownership } from "../cluster/ownership.ts";
@@ -116,13 +116,17 @@ export class Runtime implements AsyncDisposable {
     const { environment, instrumentation, scheduler } = this.#options;
     await scheduler.prepare?.();
     if (instrumentation !== null) this.#detach = instrumentation.attach();
-    await this.#ownership.start({
+    const started = this.#ownership.start({
       environment,
       types: [...this.#types].map(({ name }) => name),
       begin: (store, node, lost) => this.#begin(store, node, lost),
       receive: (call) => this.#router.receive(call, this.#types.known(call.request.address.type).type),
       ended: (failure) => this.#ended(failure),
       warn: (warning, message, cause) => publishWarning({ warning, message, cause }),
+    });
+    await started.catch((error: unknown) => {
+      this.#detach();
+      throw error;
     });
   }
 
@@ -151,7 +155,7 @@ export class Runtime implements AsyncDisposable {
         this.#router.setHere(null);
       },
       deliver: (alarm) => this.#deliver(new Firing(alarm)),
-      wake: async ({ type, id, tenant }) => void (await this.#system(wakeOperation, type, id, { tenant })),
+      wake: (address, dueAtMs) => this.#router.wake(address, dueAtMs),
       redeliver: (call, type) => this.#router.redeliver(call, type),
       stub: (turn, definition, id, stubOptions) =>
         this.#stub(definition, id, { ...stubOptions, tenant: stubOptions?.tenant ?? turn.tenant }, turn),
@@ -279,6 +283,7 @@ export class Runtime implements AsyncDisposable {
       if (!isOwnFault(error)) throw error;
       // What the handler returned can never be stored: that is a failure like a throw, and counts.
       firing.failure = error.message;
+      firing.error = error;
       await this.#router.fire(type, operation, firing);
       return error;
     }

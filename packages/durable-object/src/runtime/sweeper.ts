@@ -18,6 +18,8 @@ const storeSweepMs = 60_000;
 const idleStoreSweepMs = 3_600_000;
 const tombstoneKeptMs = 86_400_000;
 const recordsPerSweep = 1_000;
+/** The time between two sweeps of the store while there is more to forget: calls come first. */
+const restMs = 50;
 
 /** One timer for everything that happens because nothing happened. */
 export class Sweeper {
@@ -35,6 +37,8 @@ export class Sweeper {
   /** Whether something was written since the store was swept. */
   #written = true;
   #sweepingStore: Promise<void> | null = null;
+  /** Ends the rest between two sweeps of the store. */
+  #goOn: (() => void) | null = null;
 
   constructor(table: ActivationTable, store: OpenObjectStore, environment: Environment, types: Iterable<ObjectType>) {
     this.#table = table;
@@ -69,6 +73,7 @@ export class Sweeper {
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#goOn?.();
     await this.#sweepingStore;
   }
 
@@ -94,18 +99,30 @@ export class Sweeper {
   }
 
   async #sweepStore(): Promise<void> {
-    const now = this.#environment.now();
     // What builds on a tombstone must not outlive it.
     for (const activation of this.#table) if (activation.isTombstone) activation.leaveIfIdle();
+    const now = this.#environment.now();
+    const sweep = { now, tombstonesBefore: now - tombstoneKeptMs, limit: recordsPerSweep };
     try {
-      const sweep = { now, tombstonesBefore: now - tombstoneKeptMs, limit: recordsPerSweep };
-      if ((await this.#store.sweep(sweep)) < recordsPerSweep) return;
+      // More may expire in a minute than one sweep takes.
+      while (this.#timer !== null && (await this.#store.sweep(sweep)) >= recordsPerSweep) await this.#rest();
     } catch (cause) {
       // Nothing depends on it: the next sweep tries again.
       publishWarning({ warning: "sweep-failed", message: `Sweeping the store failed: ${messageOf(cause)}`, cause });
+      this.wrote();
     }
-    // There is more to forget than one sweep takes.
-    this.wrote();
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#timer === null) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#environment.after(restMs, resolve);
+      this.#goOn = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#goOn = null;
   }
 }
 

@@ -42,16 +42,18 @@ export const deactivateOperation = operation("deactivate", "async", (context) =>
 /** Deletes the object. */
 export const deleteOperation = operation("delete", "sync", (context) => noreply(context.state, destroy()));
 
-/** The job of an alarm has come: the node that owns the object looks for what is due. */
-export const wakeOperation = operation(
-  "alarms.wake",
-  "sync",
-  (context) => {
-    context.look();
-    return noreply();
-  },
-  true,
-);
+/**
+ * The job of an alarm has come: the node that owns the object looks for what is due. It is a message between nodes and no call: the
+ * router does it, no turn runs, and nobody hears of it.
+ */
+export const wakeOperation: Operation = {
+  name: "alarms.wake",
+  isRead: true,
+  isSystem: true,
+  schema: null,
+  pace: "sync",
+  run: () => noreply(),
+};
 
 /** The operations behind `stub.alarms`. */
 export const alarmOperations = {
@@ -82,10 +84,9 @@ export const alarmOperations = {
 };
 
 const systemOperations = new Map(
-  [activateOperation, deactivateOperation, deleteOperation, wakeOperation, ...Object.values(alarmOperations)].map((each) => [
-    each.name,
-    each,
-  ]),
+  [activateOperation, deactivateOperation, deleteOperation, wakeOperation, ...Object.values(alarmOperations)].map(
+    (each) => [each.name, each],
+  ),
 );
 
 /** The name of an operation between nodes: no handler's name begins like that of one of the library's own. */

@@ -33,7 +33,6 @@ export interface TurnObject {
   readonly host: {
     readonly environment: Environment;
     readonly store: { listAlarms(address: Address): Promise<readonly StoredAlarm[]> };
-    lookForAlarms(): void;
     stub<Definition extends AnyDefinition>(
       turn: Turn,
       definition: Definition,
@@ -180,10 +179,6 @@ export class Turn implements Context<unknown>, OperationContext, ChainLink {
 
   leave(): void {
     this.#object.beginToLeave();
-  }
-
-  look(): void {
-    this.#object.host.lookForAlarms();
   }
 
   abort(error: DurableObjectError): void {

@@ -49,6 +49,15 @@ export interface CallContext extends OperationContext {
   readonly handler: string;
 }
 
+/** The context of `durable-object:turn`. */
+export interface TurnContext extends OperationContext {
+  readonly handler: string;
+  /** Who called: somebody in this process, another node, or an alarm. */
+  readonly from: "caller" | "node" | "alarm";
+  /** How long the call waited for its turn, coming to life included, in ms. */
+  readonly waitMs: number;
+}
+
 /** The context of `durable-object:alarm`. */
 export interface AlarmContextMessage extends OperationContext {
   readonly alarm: string;
@@ -56,6 +65,8 @@ export interface AlarmContextMessage extends OperationContext {
   readonly attempt: number;
   /** How long after it was due its handler started, in ms. */
   readonly lagMs: number;
+  /** What became of it, set at the end: over, due again by its rule, due again because it failed, or given up. */
+  becomes?: "done" | "repeat" | "retry" | "dead";
 }
 
 /** An object went from one phase of its life to another: the message on `durable-object:activation`. */
@@ -141,6 +152,8 @@ export class OperationChannel<Context extends TimedContext> {
 
 /** Calls, from the stub to the reply. */
 export const calls = new OperationChannel<CallContext>("durable-object:call");
+/** Running a handler, wherever the call came from. */
+export const turns = new OperationChannel<TurnContext>("durable-object:turn");
 /** Running the handler of an alarm. */
 export const alarmFirings = new OperationChannel<AlarmContextMessage>("durable-object:alarm");
 /** Making a batch of writes durable. */

@@ -5,7 +5,7 @@
 
 import type { Address } from "../core/address.ts";
 import type { Environment } from "../core/environment.ts";
-import type { CommitBatch, CommitResult, OpenObjectStore } from "../ports/object-store.ts";
+import { StoreFailure, type CommitBatch, type CommitResult, type OpenObjectStore } from "../ports/object-store.ts";
 import {
   commits,
   deletes,
@@ -32,10 +32,18 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     channel.start(context);
     return { channel, context };
   };
-  const observe = async <Result>(spans: readonly Span[], operation: Promise<Result>): Promise<Result> => {
+  const observe = async <Result>(
+    spans: readonly Span[],
+    operation: Promise<Result>,
+    staleOf: (result: Result) => readonly number[],
+  ): Promise<Result> => {
     try {
       const result = await operation;
-      for (const { channel, context } of spans) channel.stop(context, environment.now());
+      const isStale = new Set(staleOf(result));
+      for (const [index, { channel, context }] of spans.entries()) {
+        if (isStale.has(index)) channel.fail(context, environment.now(), notWritten());
+        else channel.stop(context, environment.now());
+      }
       return result;
     } catch (error) {
       for (const { channel, context } of spans) channel.fail(context, environment.now(), error);
@@ -72,13 +80,13 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     load(addresses) {
       if (!loads.isHeard) return store.load(addresses);
       const spans = addresses.map((address) => begin(loads, address));
-      return observe(spans, store.load(addresses));
+      return observe(spans, store.load(addresses), () => []);
     },
     commit(batch) {
       const result = (): Promise<CommitResult> => {
         if (!saves.isHeard && !deletes.isHeard) return store.commit(batch);
         const spans = batch.writes.map(({ address, deleted }) => begin(deleted ? deletes : saves, address));
-        return observe(spans, store.commit(batch));
+        return observe(spans, store.commit(batch), ({ stale }) => stale);
       };
       return commits.isHeard ? observeCommit(batch, result) : result();
     },
@@ -94,4 +102,13 @@ export function observeStore(store: OpenObjectStore, storeName: string, environm
     close: () => store.close(),
     abandon: () => store.abandon(),
   };
+}
+
+/** A write that was not done: the batch as a whole is no failure. */
+function notWritten(): StoreFailure {
+  return new StoreFailure(
+    "refused",
+    "STALE_REVISION",
+    "another revision is stored than the one that this was built on.",
+  );
 }

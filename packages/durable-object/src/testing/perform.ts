@@ -170,7 +170,7 @@ function checkOutcome(
   const object = {
     address,
     type: objectType(definition),
-    host: { environment, store: { listAlarms: none }, lookForAlarms: none, stub: none },
+    host: { environment, store: { listAlarms: none }, stub: none },
     admit: (previous: AdmittedState, next: unknown) => definition.codec.admit(previous, next, true),
     beginToLeave: none,
   };

@@ -7,9 +7,11 @@
  */
 
 import assert from "node:assert/strict";
+import { queueScheduler } from "../alarms/queue-scheduler.ts";
 import type { Address } from "../core/address.ts";
 import { formatAddress } from "../core/address.ts";
 import type { AddressedAlarm, AlarmChange, ObjectStore, ObjectWrite, OpenObjectStore } from "../ports/object-store.ts";
+import type { JobQueue } from "../ports/job-queue.ts";
 import { StoreFailure } from "../ports/object-store.ts";
 import type { Delivery, RunningScheduler, Scheduler, SchedulerHost } from "../ports/scheduler.ts";
 import { closedGate, type Gate } from "./gate.ts";
@@ -19,7 +21,7 @@ import { address, write } from "./object-store-case.ts";
 
 /** A scheduler under test, with the store whose alarms it finds. */
 export interface SchedulerSubject {
-  readonly scheduler: Scheduler;
+  readonly scheduler: Scheduler | JobQueue;
   /** Empty, and not open. */
   readonly store: ObjectStore;
   /** Removes everything. The scheduler was stopped and the store closed before. */
@@ -76,6 +78,7 @@ export class TestedScheduler {
 
   static async open(subject: SchedulerSubject, time: SchedulerTime): Promise<TestedScheduler> {
     const { environment } = time;
+    await subject.scheduler.prepare?.();
     const store = await subject.store.open({ environment, node: environment.uniqueId() });
     return new TestedScheduler(subject, store, time);
   }
@@ -88,11 +91,12 @@ export class TestedScheduler {
   start(types: readonly string[] = ["counter"]): void {
     this.#types = types;
     this.#phase = "started";
-    this.#running = this.#subject.scheduler.start({
+    const { scheduler } = this.#subject;
+    this.#running = ("sweepIntervalMs" in scheduler ? queueScheduler(scheduler) : scheduler).start({
       environment: this.time.environment,
       types,
       store: this.#reading(),
-      wake: async () => {},
+      wake: async () => this.#running?.look(),
       deliver: (alarm) => this.#deliver(alarm),
       warn: (warning, message) => void this.warnings.push(`${warning}: ${message}`),
     });
@@ -216,6 +220,7 @@ export class TestedScheduler {
       return answer;
     };
     return {
+      companions: this.#store.companions,
       dueAlarms: async (query) => {
         this.reads += 1;
         return await ask(() => this.#store.dueAlarms(query));

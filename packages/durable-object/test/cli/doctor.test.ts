@@ -116,6 +116,7 @@ describe("without an application", () => {
     const ended = await cli("doctor", "--store", path, "--json");
     expect(ended.code).toBe(1);
     expect(found(ended, "tables")).toMatchObject({ level: "error", advice: "Update durable-object." });
+    expect(findingsOf(ended).at(-1)?.check).toBe("tables");
   });
 });
 

@@ -1,6 +1,6 @@
 /** `migrate` and `migrations`: see also elixir-migrations.test.ts. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openStore, temporaryDirectory } from "../fixtures/sqlite-fixture.ts";
@@ -95,6 +95,15 @@ describe("on SQLite", () => {
     expect(written.code).toBe(0);
     expect(readdirSync(join(path, "..", "db", "migrations"))).toHaveLength(1);
     expect(await cli("migrations", "new", "--store", path, "--format", "js")).toMatchObject({ code: 2 });
+    // Tools that keep a directory for each migration; and what other packages bring along.
+    const again = await cli("migrations", "new", "--store", path, "--dir", ".", "--json");
+    expect(jsonOf(again)).toMatchObject({ file: null, from: 2 });
+    mkdirSync(join(path, "..", "node_modules"));
+    writeFileSync(join(path, "..", "node_modules", "x.sql"), "-- durable-object migration\n");
+    expect(await cli("migrations", "new", "--store", path, "--dir", ".")).toMatchObject({ code: 0 });
+    writeFileSync(join(path, "..", "file"), "");
+    const refused = await cli("migrations", "new", "--store", path, "--dir", "file");
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
   });
 });
 

@@ -57,15 +57,24 @@ onEveryStore("what is told of storage", (stores) => {
   });
 
   test("TEL-3 what fails: the error itself, with its kind, its code, its cause and its stack", async () => {
-    const { store, counter } = await observed(stores);
+    const { store, runtime, counter } = await observed(stores);
     const { error, end } = steps("storage.save");
+    const [load, deletion] = [steps("storage.load"), steps("storage.delete")];
+    store.failLoads("retry");
+    expect(await codeOf(counter.increment())).toBe("LOAD_FAILED");
+    expect(load.error).toMatchObject([{ tenant: "acme", id: "a", error: { kind: "retry" } }]);
+    store.failLoads(null);
     store.failNextCommit("refused");
     expect(await codeOf(counter.increment())).toBe("COMMIT_FAILED");
     const [failed] = error;
     expect(failed).toMatchObject({ tenant: "acme", id: "a", durationMs: 0, error: { kind: "refused" } });
-    expect((failed?.["error"] as Error).stack).toContain("at ");
+    expect((failed?.["error"] as Error | undefined)?.stack).toContain("at ");
     // An end follows, so that whoever measures durations misses none.
     expect(end).toHaveLength(1);
+    await counter.increment();
+    store.failNextCommit("refused");
+    expect(await codeOf(runtime.delete(Counter, "a", { tenant: "acme" }))).toBe("COMMIT_FAILED");
+    expect(deletion.error).toMatchObject([{ tenant: "acme", id: "a", error: { kind: "refused" } }]);
   });
 
   test("TEL-4 whoever listens changes nothing about the result", async () => {
@@ -95,26 +104,31 @@ onEveryStore("what is told of storage", (stores) => {
   });
 
   // There was nothing for calls, activation, hibernation, alarms, the scheduler, the cluster.
-  test("TEL-7 calls, commits, alarms and the life of objects are told as well", async () => {
+  test("TEL-7 calls, turns, commits, alarms and the life of objects are told as well", async () => {
     const { clock, counter } = await observed(stores);
-    const [call, commit, alarm] = ["call", "commit", "alarm"].map((name) => steps(name).end);
+    const [call, turn, commit, alarm] = ["call", "turn", "commit", "alarm"].map((name) => steps(name).end);
     const phases = listen<Event>("durable-object:activation");
     await counter.increment();
     await counter.alarms.schedule("ring", "1m");
     await clock.advance("10m");
     expect(call?.map(({ handler }) => handler)).toEqual(["increment", "alarms.schedule"]);
+    expect(turn?.map(({ handler, from, waitMs }) => [handler, from, waitMs])).toEqual([
+      ["increment", "caller", 0],
+      ["alarms.schedule", "caller", 0],
+      ["ring", "alarm", 0],
+    ]);
     expect(commit?.map(({ objects, stale }) => [objects, stale])).toEqual([
       [1, 0],
       [1, 0],
       [1, 0],
     ]);
-    expect(alarm).toMatchObject([{ alarm: "ring", attempt: 1, tenant: "acme" }]);
+    expect(alarm).toMatchObject([{ alarm: "ring", attempt: 1, becomes: "done", tenant: "acme" }]);
     expect(phases.map(({ to }) => to)).toEqual(["active", "hibernated"]);
   });
 
   test("W-TE-1 everything that is told of an object names its tenant; a refusal is no success", async () => {
     const { clock, runtime, counter } = await observed(stores);
-    const heard = ["call", "alarm", "storage.load", "storage.save", "storage.delete"].flatMap((name) => {
+    const heard = ["call", "turn", "alarm", "storage.load", "storage.save", "storage.delete"].flatMap((name) => {
       const { start: begun, end, error } = steps(name);
       return [begun, end, error];
     });

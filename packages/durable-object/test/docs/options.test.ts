@@ -58,6 +58,8 @@ describe.each([
   ["cluster", "cluster/cluster-options.ts", "ClusterOptions"],
   ["peers", "peers/peers-options.ts", "PeersOptions"],
   ["An alarm", "object/effect.ts", "ScheduleOptions"],
+  ["pgBoss", "pg-boss/pg-boss-queue.ts", "PgBossOptions"],
+  ["graphileWorker", "graphile-worker/graphile-queue.ts", "GraphileWorkerOptions"],
 ])("%s", (heading, file, name) => {
   test("has exactly these options, required where the page says so", () => {
     const inCode = fieldsOf(file, name).map((field) => [field.name, field.optional] as const);

@@ -45,8 +45,8 @@ function filesOf(page: string): ReadonlyMap<string, string> {
 }
 
 /** The same code, with the library from its sources. */
-function onSources(code: string): string {
-  return code.replace(/"durable-object(?:\/(\w+))?"/g, (_whole, door: string | undefined) => {
+export function onSources(code: string): string {
+  return code.replace(/"durable-object(?:\/([\w-]+))?"/g, (_whole, door: string | undefined) => {
     const file = `packages/durable-object/src/${door === undefined ? "" : `${door}/`}index.ts`;
     return JSON.stringify(pathToFileURL(pathOf(file)).href);
   });

@@ -2,7 +2,7 @@
 
 import { globSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { attributes, changeAttribute, measureNames, spans, warningAttribute } from "../../src/otel/names.ts";
+import { attributes, measureNames, spans } from "../../src/otel/names.ts";
 import { codeIn, fieldsOf, pathOf, rowsUnder, textOf } from "./page.ts";
 
 const page = "docs/telemetry.md";
@@ -15,6 +15,18 @@ function names(heading: string, column: string): string[] {
 /** The first arguments of calls such as `channel("…")` in the source. */
 function quotedIn(of: RegExp): string[] {
   return [...textOf(channels).matchAll(of)].map(([, name]) => name ?? "");
+}
+
+/** The operations, as the page speaks of them, with the fields of their contexts and of those these extend. */
+function channelContexts(): [name: string, fields: string[]][] {
+  const fields = (context: string): string[] => {
+    const [, base] = new RegExp(`^export interface ${context} extends (\\w+) `, "m").exec(textOf(channels)) ?? [];
+    const own = fieldsOf("telemetry/channels.ts", context).map(({ name }) => name);
+    return base === undefined ? own : [...fields(base), ...own];
+  };
+  return [...textOf(channels).matchAll(/new OperationChannel<(\w+)>\("durable-object:(\w+)/g)].map(
+    ([, context = "", name = ""]) => [name, fields(context)],
+  );
 }
 
 describe("docs/telemetry.md", () => {
@@ -35,22 +47,22 @@ describe("docs/telemetry.md", () => {
     );
   });
 
-  test("has the fields of operations", () => {
-    const contexts = [
-      "TimedContext",
-      "OperationContext",
-      "CommitContext",
-      "StorageContext",
-      "AlarmContextMessage",
-      "CallContext",
-    ];
-    const inCode = contexts.flatMap((context) => fieldsOf("telemetry/channels.ts", context).map(({ name }) => name));
-    expect(names("Operations", "field")).toEqual([...new Set(inCode)]);
+  test("has the fields of each operation, and says which operations they are of", () => {
+    const written = rowsUnder(page, "Operations", "field").map((row) => [codeIn(row["field"])[0], row["on"]]);
+    const all = new Set(channelContexts().flatMap(([, fields]) => fields));
+    const inCode = [...all].map((field) => {
+      const on = channelContexts().filter(([, fields]) => fields.includes(field));
+      return [
+        field,
+        on.length === channelContexts().length ? "all" : [...new Set(on.map(([name]) => name))].join(", "),
+      ];
+    });
+    expect(new Map(written as [string, string][])).toEqual(new Map(inCode as [string, string][]));
+    expect(written).toHaveLength(inCode.length);
   });
 
   test("has the attributes and metrics of the bridge to OpenTelemetry, with their units and what they say", () => {
-    const known = [...Object.values(attributes), changeAttribute, warningAttribute];
-    expect(names("OpenTelemetry", "attribute")).toEqual(known);
+    expect(names("OpenTelemetry", "attribute")).toEqual(Object.values(attributes));
     const rows = rowsUnder(page, "OpenTelemetry", "metric").map((row) => [
       codeIn(row["metric"])[0],
       codeIn(row["unit"])[0],

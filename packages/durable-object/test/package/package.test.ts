@@ -16,6 +16,9 @@ import { manifest, modules, npm, pack, run, tsc, type Packed } from "./packed-pa
 /** Bytes of the packed tarball: code, types, maps and sources. */
 const maxPackedBytes = 1_200_000;
 
+/** What coding agents read. */
+const forAgents = ["llms.txt", "skills/durable-object/SKILL.md", "skills/durable-object/recipes.md", "usage-rules.md"];
+
 const temporary = mkdtempSync(join(tmpdir(), "durable-object-package-"));
 const app = join(temporary, "app");
 let packed: Packed;
@@ -31,11 +34,10 @@ afterAll(() => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }
 test("the tarball holds code, types and sources, no tests, and is small", () => {
   const paths = packed.files.map((file) => file.path);
   expect(paths).toEqual(
-    expect.arrayContaining(["package.json", "README.md", "LICENSE", "dist/index.js", "src/index.ts"]),
+    expect.arrayContaining(["package.json", "README.md", "LICENSE", "dist/index.js", "src/index.ts", ...forAgents]),
   );
-  expect(paths.filter((path) => !/^(?:(?:dist|src|bin)\/|(?:package\.json|README\.md|LICENSE)$)/.test(path))).toEqual(
-    [],
-  );
+  const known = new Set(["package.json", "README.md", "LICENSE", ...forAgents]);
+  expect(paths.filter((path) => !/^(?:dist|src|bin)\//.test(path) && !known.has(path))).toEqual([]);
   expect(paths.filter((path) => /(?:^|\/)(?:test|bench)\/|\.test\b|tsconfig|tsbuildinfo|\.db\b/.test(path))).toEqual(
     [],
   );

@@ -14,13 +14,19 @@ export interface Ended {
 export interface Place {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What is piped in. */
+  readonly input?: string;
 }
 
 /** Commands of a place. */
-export function commandLine({ cwd, env = {} }: Place): (...args: readonly string[]) => Promise<Ended> {
+export function commandLine({ cwd, env = {}, input }: Place): (...args: readonly string[]) => Promise<Ended> {
   return async (...args) => {
     const [stdout, stderr] = [new Printed(), new Printed()];
-    const code = await run(args, { cwd, env, stdin: Readable.from([]), stdout, stderr }, "0.0.0");
+    const code = await run(
+      args,
+      { cwd, env, stdin: Readable.from(input === undefined ? [] : [input]), stdout, stderr },
+      "0.0.0",
+    );
     return { code, stdout: stdout.text, stderr: stderr.text };
   };
 }

@@ -1,6 +1,6 @@
 /** A real OpenTelemetry SDK that keeps what it gets in memory, for one test. */
 
-import { context, trace } from "@opentelemetry/api";
+import { context, SpanStatusCode, trace, type SpanKind } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   AggregationTemporality,
@@ -23,19 +23,22 @@ import type { Instrumentation } from "../../src/ports/instrumentation.ts";
 /** What a span says, as far as tests ask for it. */
 export interface SeenSpan {
   readonly name: string;
-  readonly kind: number;
+  readonly kind: SpanKind;
   readonly traceId: string;
   readonly spanId: string;
   readonly parent: string | null;
   readonly links: readonly string[];
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly error: string | null;
+  /** What was thrown in it. */
+  readonly exceptions: readonly string[];
 }
 
 /** The SDK and the bridge to it. */
 export interface Telemetry {
   readonly instrumentation: Instrumentation;
   readonly tracer: ReturnType<TracerProvider["getTracer"]>;
+  readonly meterProvider: MeterProvider;
   /** The spans that have ended, in the order in which they ended. */
   spans(): readonly SeenSpan[];
   /** The points of a metric: attributes with a sum, or a count. */
@@ -64,6 +67,7 @@ export function startTelemetry(): Telemetry {
   return {
     instrumentation: openTelemetry({ tracerProvider, meterProvider }),
     tracer: tracerProvider.getTracer("test"),
+    meterProvider,
     spans: () => exporter.getFinishedSpans().map(seen),
     async points(name) {
       await meterProvider.forceFlush();
@@ -82,7 +86,7 @@ export function startTelemetry(): Telemetry {
 }
 
 function seen(span: ReadableSpan): SeenSpan {
-  const { name, kind, parentSpanContext, links, attributes, status } = span;
+  const { name, kind, parentSpanContext, links, attributes, status, events } = span;
   const { traceId, spanId } = span.spanContext();
   return {
     name,
@@ -92,7 +96,8 @@ function seen(span: ReadableSpan): SeenSpan {
     parent: parentSpanContext?.spanId ?? null,
     links: links.map((link) => link.context.spanId),
     attributes,
-    error: status.code === 2 ? (status.message ?? "") : null,
+    error: status.code === SpanStatusCode.ERROR ? (status.message ?? "") : null,
+    exceptions: events.map((event) => String(event.attributes?.["exception.message"])),
   };
 }
 

@@ -41,6 +41,17 @@ describe("wire", () => {
     expect(there({ ...sent, timeoutMs: null })).toMatchObject({ timeoutMs: null });
   });
 
+  test("a call of a node that carries no context is read, and so is one with more than this node knows", () => {
+    const sent = call();
+    const older = JSON.parse(encodeCall(sent)) as unknown[];
+    expect(older).toHaveLength(10);
+    const [read, newer] = [older, [...older, { new: true }, 5]].map((parts) => {
+      const message = decodeMessage(encodeParts("calls", "me", [JSON.stringify(parts)]));
+      return message.kind === "calls" ? message.calls[0] : null;
+    });
+    expect([read, newer]).toEqual([sent, sent]);
+  });
+
   test("whatever is JSON arrives as it is", () => {
     assert(
       property(record({ arg: json(), id: string({ unit: "binary" }), from: string() }), ({ arg, id, from }) => {
