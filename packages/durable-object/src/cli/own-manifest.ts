@@ -1,4 +1,4 @@
-/** package.json of this package: its version, and the packages that it knows to work with. */
+/** package.json of this package, as far as projects depend on it. */
 
 import { readFileSync } from "node:fs";
 
@@ -12,7 +12,7 @@ export function ownManifest(): OwnManifest {
   return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as OwnManifest;
 }
 
-/** What an application writes to have a peer of this package: the lowest major version that works, and no next one. */
+/** What a project writes to have a peer of this package: the lowest major version that works, and none after it. */
 export function peerRange(name: string): string {
   const range = ownManifest().peerDependencies[name];
   if (range === undefined) throw new Error(`${name} is no peer of this package`);

@@ -168,7 +168,7 @@ export function tsconfigFile(extension: Extension): ProjectFile {
   const text = `{
   "compilerOptions": {
     "target": "es2023",
-    "lib": ["es2023", "esnext.disposable"],
+    "lib": ["es2024", "esnext.disposable"],
     "module": "nodenext",
     "types": ["node"],
     "strict": true,

@@ -30,6 +30,8 @@ const areas: Readonly<Record<string, number>> = {
   "W-TS": 1,
   MIG: 8,
   "W-MI": 1,
+  GEN: 10,
+  "W-GE": 1,
 };
 
 function rowsOf(area: string, count: number): string[] {
