@@ -3,7 +3,7 @@
 import { Logger, run, type Runner } from "graphile-worker";
 import { Pool } from "pg";
 import { PgBoss } from "pg-boss";
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, test, vi } from "vitest";
 import { graphileWorker } from "../../src/graphile-worker/index.ts";
 import { polling } from "../../src/index.ts";
 import { pgBoss } from "../../src/pg-boss/index.ts";
@@ -14,6 +14,9 @@ import { freshSchema, hasPostgres, postgresUrl, sharedPool } from "../support/po
 /** Some cases set alarms before the scheduler starts: those have no job, and fire by the grace. */
 const times = { grace: "2s", sweepInterval: "1h" } as const;
 
+// Thousands of commits, one after the other.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const boss = new PgBoss({
     connectionString: hasPostgres ? postgresUrl() : "",
@@ -22,10 +25,6 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     schedule: false,
   });
   let queues = 0;
-  // Thousands of commits, one after the other.
-  const timeout = 60_000;
-  const unhurried = (name: string, run: () => Promise<void>) => test(name, { timeout }, run);
-  const sideBySide = (name: string, run: () => Promise<void>) => test.concurrent(name, { timeout }, run);
   // Tests that run side by side have tables of their own. Virtual time passes faster than a lease can be renewed.
   const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
 
@@ -42,14 +41,14 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
 
   schedulerSuite({
     name: "polling",
-    test: unhurried,
+    test,
     create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), store: store(), dispose: async () => {} }),
   });
 
   schedulerSuite({
     name: "pg-boss",
     time: "real",
-    test: sideBySide,
+    test: test.concurrent,
     create: async () => ({
       scheduler: pgBoss({ boss, queue: `suite-${++queues}`, ...times }),
       store: store(),
@@ -85,7 +84,7 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   schedulerSuite({
     name: "Graphile Worker",
     time: "real",
-    test: sideBySide,
+    test: test.concurrent,
     create: async () => ({ scheduler: alarms, store: store(), dispose: async () => {} }),
   });
 });
