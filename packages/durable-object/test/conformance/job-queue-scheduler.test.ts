@@ -9,7 +9,7 @@ import { polling } from "../../src/index.ts";
 import { pgBoss } from "../../src/pg-boss/index.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { schedulerSuite } from "../../src/testing/index.ts";
-import { freshSchema, hasPostgres, postgresUrl, sharedPool } from "../support/postgres-place.ts";
+import { freshSchema, hasPostgres, lentSchema, postgresUrl, sharedPool } from "../support/postgres-place.ts";
 
 /** Some cases set alarms before the scheduler starts: those have no job, and fire by the grace. */
 const times = { grace: "2s", sweepInterval: "1h" } as const;
@@ -26,7 +26,10 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   });
   let queues = 0;
   // Tests that run side by side have tables of their own. Virtual time passes faster than a lease can be renewed.
-  const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
+  const place = () => {
+    const { schema, giveBack } = lentSchema();
+    return { store: postgres(sharedPool(), { schema, lockTimeout: 0, lease: "36500d" }), dispose: giveBack };
+  };
 
   beforeAll(async () => {
     // Tests that run side by side have a store each on the same pool.
@@ -42,7 +45,7 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   schedulerSuite({
     name: "polling",
     test,
-    create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), store: store(), dispose: async () => {} }),
+    create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), ...place() }),
   });
 
   schedulerSuite({
@@ -51,8 +54,7 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     test: test.concurrent,
     create: async () => ({
       scheduler: pgBoss({ boss, queue: `suite-${++queues}`, ...times }),
-      store: store(),
-      dispose: async () => {},
+      ...place(),
     }),
   });
 
@@ -85,6 +87,6 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     name: "Graphile Worker",
     time: "real",
     test: test.concurrent,
-    create: async () => ({ scheduler: alarms, store: store(), dispose: async () => {} }),
+    create: async () => ({ scheduler: alarms, ...place() }),
   });
 });
