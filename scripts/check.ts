@@ -57,7 +57,12 @@ const steps: readonly Step[] = [
   },
   { name: "site", about: "the site of the documentation builds", commands: ["node docs/site/build.ts"] },
   { name: "docs", about: "snippets, links, the table of errors", commands: ["node scripts/check-docs.ts"] },
-  { name: "examples", about: "compile against the built library", commands: ["tsc -p examples"], after: "build" },
+  {
+    name: "examples",
+    about: "compile against the packed library",
+    commands: ["node scripts/check-examples.ts"],
+    after: "build",
+  },
   { name: "unused", about: "files, exports and dependencies nobody uses", commands: ["knip --no-progress"] },
   { name: "layers", about: "imports, cycles, names and lengths of files", commands: ["node scripts/check-layers.ts"] },
   { name: "format", about: "`npm run format` mends it", commands: ["oxfmt --check ."] },

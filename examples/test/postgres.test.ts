@@ -6,6 +6,7 @@ import { demonstrate } from "../demonstration.ts";
 import { ShopProcess } from "../shop-process.ts";
 import { readCounters, summarise } from "../shop-rows.ts";
 import { describeDatabase, isDatabase } from "../store.ts";
+import { killInToolCall, wholeConversation } from "./killed-agent.ts";
 
 const plan = { clients: 8, beforeMs: 400, afterMs: 200 };
 const bin = findPostgres();
@@ -42,4 +43,12 @@ describe.skipIf(bin === null)("on PostgreSQL", () => {
       await shop.kill();
     }
   }, 60_000);
+
+  test("the agent goes on after a kill in a tool call: only its store is another one", async () => {
+    const { model, tool, said, exitCode } = await killInToolCall({ DATABASE_URL: server.url() });
+    expect(said).toEqual(wholeConversation);
+    expect(new Set(model).size).toBe(model.length);
+    expect(tool).toEqual([tool[0], tool[0]]);
+    expect(exitCode).toBe(0);
+  });
 });

@@ -6,6 +6,7 @@ import { createTestRuntime } from "durable-object/testing";
 import { expect, test } from "vitest";
 import { limitRequests } from "../rate-limiter/middleware.ts";
 import { bucketSize, RateLimiter, refillMs } from "../rate-limiter/rate-limiter.ts";
+import { ExampleProcess } from "./example-process.ts";
 
 test("a bucket lets its requests through, and says when the next one may come", async () => {
   await using t = await createTestRuntime({ objects: [RateLimiter] });
@@ -61,4 +62,12 @@ test("the middleware answers 429 with Retry-After, and hands its own failures on
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
   expect((await ask("bob")).status).toBe(200);
   expect((await ask("")).status).toBe(500); // an empty id is no id
+});
+
+test("the story refuses, and lets through again", async () => {
+  const story = new ExampleProcess("rate-limiter");
+  expect(await story.ended()).toBe(0);
+  expect(story.printed.filter((line) => line.startsWith("ann: 429 wait 1 s")).length).toBeGreaterThan(0);
+  expect(story.printed).toContain("bob: 200 9 left");
+  expect(story.printed.at(-1)).toMatch(/^ann: 200/);
 });

@@ -4,6 +4,7 @@ import { createTestRuntime, type TestRuntime } from "durable-object/testing";
 import { expect, test } from "vitest";
 import { Cart } from "../shopping-cart/cart.ts";
 import { Stock } from "../shopping-cart/stock.ts";
+import { ExampleProcess } from "./example-process.ts";
 
 const open = (): Promise<TestRuntime> => createTestRuntime({ objects: [Cart, Stock] });
 const mugs = (t: TestRuntime) => t.get(Stock, "mug").look();
@@ -105,4 +106,11 @@ test("a payment whose answer was lost is repeated, taken once, and the goods lea
   await t.settle();
   expect(await mugs(t)).toEqual({ available: 10, sold: 2, held: {} });
   expect(await ann.look()).toMatchObject({ lines: {}, order: null, receipt: { number: 1 } });
+});
+
+test("the story sells two mugs, and gets two back", async () => {
+  const story = new ExampleProcess("shopping-cart");
+  expect(await story.ended()).toBe(0);
+  expect(story.printed).toContain("sold { available: 13, sold: 2, held: {} }");
+  expect(story.printed.at(-1)).toBe("given back { available: 13, sold: 2, held: {} }");
 });

@@ -17,9 +17,9 @@ const storeSweepMs = 60_000;
 /** How often it is swept where nothing is written. */
 const idleStoreSweepMs = 3_600_000;
 const tombstoneKeptMs = 86_400_000;
-/** Between two sweeps of one time. */
-const sweepPauseMs = 100;
 const recordsPerSweep = 1_000;
+/** The time between two sweeps of the store while there is more to forget: calls come first. */
+const restMs = 50;
 
 /** One timer for everything that happens because nothing happened. */
 export class Sweeper {
@@ -37,7 +37,8 @@ export class Sweeper {
   /** Whether something was written since the store was swept. */
   #written = true;
   #sweepingStore: Promise<void> | null = null;
-  #endPause = (): void => {};
+  /** Ends the rest between two sweeps of the store. */
+  #goOn: (() => void) | null = null;
 
   constructor(table: ActivationTable, store: OpenObjectStore, environment: Environment, types: Iterable<ObjectType>) {
     this.#table = table;
@@ -72,18 +73,8 @@ export class Sweeper {
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#endPause();
+    this.#goOn?.();
     await this.#sweepingStore;
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#environment.after(sweepPauseMs, resolve);
-      this.#endPause = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
   }
 
   #wakeBy(timeMs: number): void {
@@ -108,21 +99,30 @@ export class Sweeper {
   }
 
   async #sweepStore(): Promise<void> {
-    const now = this.#environment.now();
     // What builds on a tombstone must not outlive it.
     for (const activation of this.#table) if (activation.isTombstone) activation.leaveIfIdle();
+    const now = this.#environment.now();
     const sweep = { now, tombstonesBefore: now - tombstoneKeptMs, limit: recordsPerSweep };
     try {
-      // As long as there is more than one sweep takes. In between others have their turn at the store.
-      while ((await this.#store.sweep(sweep)) >= recordsPerSweep) {
-        await this.#pause();
-        if (this.#timer === null) return;
-      }
+      // More may expire in a minute than one sweep takes.
+      while (this.#timer !== null && (await this.#store.sweep(sweep)) >= recordsPerSweep) await this.#rest();
     } catch (cause) {
       // Nothing depends on it: the next sweep tries again.
       publishWarning({ warning: "sweep-failed", message: `Sweeping the store failed: ${messageOf(cause)}`, cause });
       this.wrote();
     }
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#timer === null) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#environment.after(restMs, resolve);
+      this.#goOn = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#goOn = null;
   }
 }
 

@@ -33,7 +33,7 @@ export function guardInstrumentation(inner: Instrumentation): Instrumentation {
   return {
     attach() {
       const detach = guarded(tell, () => inner.attach()) ?? ((): void => {});
-      return () => void guarded(tell, detach);
+      return () => guarded(tell, detach);
     },
     call(begun: CallBegun) {
       try {

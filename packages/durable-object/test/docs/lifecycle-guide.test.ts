@@ -23,7 +23,9 @@ function isWay(from: Phase, to: Phase): boolean {
 test("the table has every way, and no other", () => {
   const rows = rowsUnder(page, "Lifecycle", "phase");
   expect(rows.map(({ phase }) => codeIn(phase)[0])).toEqual(phases);
-  const told = rows.flatMap((row) => codeIn(row["may be followed by"]).map((to) => `${codeIn(row["phase"])[0]} → ${to}`));
+  const told = rows.flatMap((row) =>
+    codeIn(row["may be followed by"]).map((to) => `${codeIn(row["phase"])[0]} → ${to}`),
+  );
   expect(told.toSorted()).toEqual(ways.toSorted());
 });
 
@@ -33,7 +35,8 @@ test("the diagram has every way, and no other", () => {
 });
 
 test("the description of the picture has every way, and no other", () => {
-  const [, description = ""] = /<desc[^>]*>(.*?)<\/desc>/s.exec(textOf("docs/guide/images/life-of-an-object.svg")) ?? [];
+  const [, description = ""] =
+    /<desc[^>]*>(.*?)<\/desc>/s.exec(textOf("docs/guide/images/life-of-an-object.svg")) ?? [];
   const told = [...description.matchAll(/(\w+) goes to ([^.]*)\./g)].flatMap(([, from, list = ""]) =>
     phases.filter((to) => new RegExp(`\\b${to}\\b`).test(list)).map((to) => `${from} → ${to}`),
   );
