@@ -56,7 +56,7 @@ function watchedPolling(options?: PollingOptions) {
       return inner.start({
         environment,
         types,
-        wake: (at, dueAtMs) => host.wake(at, dueAtMs),
+        wake: (woken, dueAtMs) => host.wake(woken, dueAtMs),
         deliver: (alarm) => host.deliver(alarm),
         warn: (warning, message, cause) => host.warn(warning, message, cause),
         store: {

@@ -3,16 +3,19 @@
 import { Logger, run, type Runner } from "graphile-worker";
 import { Pool } from "pg";
 import { PgBoss } from "pg-boss";
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, test, vi } from "vitest";
 import { graphileWorker } from "../../src/graphile-worker/index.ts";
 import { polling } from "../../src/index.ts";
 import { pgBoss } from "../../src/pg-boss/index.ts";
 import { postgres } from "../../src/postgres/index.ts";
 import { schedulerSuite } from "../../src/testing/index.ts";
-import { freshSchema, hasPostgres, postgresUrl, sharedPool } from "../support/postgres-place.ts";
+import { freshSchema, hasPostgres, lentSchema, postgresUrl, sharedPool } from "../support/postgres-place.ts";
 
 /** Some cases set alarms before the scheduler starts: those have no job, and fire by the grace. */
 const times = { grace: "2s", sweepInterval: "1h" } as const;
+
+// Thousands of commits, one after the other.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   const boss = new PgBoss({
@@ -22,14 +25,11 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
     schedule: false,
   });
   let queues = 0;
-  // Thousands of commits, one after the other.
-  const timeout = 60_000;
-  // oxlint-disable vitest/valid-title -- the suite names its tests
-  const unhurried = (name: string, check: () => Promise<void>) => test(name, { timeout }, check);
-  const sideBySide = (name: string, check: () => Promise<void>) => test.concurrent(name, { timeout }, check);
-  // oxlint-enable vitest/valid-title
   // Tests that run side by side have tables of their own. Virtual time passes faster than a lease can be renewed.
-  const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
+  const place = () => {
+    const { schema, giveBack } = lentSchema();
+    return { store: postgres(sharedPool(), { schema, lockTimeout: 0, lease: "36500d" }), dispose: giveBack };
+  };
 
   beforeAll(async () => {
     // Tests that run side by side have a store each on the same pool.
@@ -44,18 +44,17 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
 
   schedulerSuite({
     name: "polling",
-    test: unhurried,
-    create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), store: store(), dispose: async () => {} }),
+    test,
+    create: async () => ({ scheduler: polling({ pollingInterval: "1h" }), ...place() }),
   });
 
   schedulerSuite({
     name: "pg-boss",
     time: "real",
-    test: sideBySide,
+    test: test.concurrent,
     create: async () => ({
       scheduler: pgBoss({ boss, queue: `suite-${++queues}`, ...times }),
-      store: store(),
-      dispose: async () => {},
+      ...place(),
     }),
   });
 
@@ -87,7 +86,7 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   schedulerSuite({
     name: "Graphile Worker",
     time: "real",
-    test: sideBySide,
-    create: async () => ({ scheduler: alarms, store: store(), dispose: async () => {} }),
+    test: test.concurrent,
+    create: async () => ({ scheduler: alarms, ...place() }),
   });
 });

@@ -57,8 +57,15 @@ const tables = ["_nodes", "_lanes", "s", "_alarms", "_replies"];
 
 /** A schema for one test, empty, and emptied when the test is over. */
 export function borrowedSchema(): string {
+  const { schema, giveBack } = lentSchema();
+  onTestFinished(giveBack);
+  return schema;
+}
+
+/** The same for a test that gives it back by itself, as one has to that runs beside others. */
+export function lentSchema(): { readonly schema: string; giveBack(): Promise<void> } {
   const schema = emptied.pop() ?? freshSchema();
-  onTestFinished(async () => {
+  const giveBack = async (): Promise<void> => {
     try {
       // First its owner: whoever is still writing is fenced by that.
       const statements = tables.map((table) => `DELETE FROM ${schema}.durable_object${table}`);
@@ -68,8 +75,8 @@ export function borrowedSchema(): string {
     } catch {
       // The test never opened it, or changed its tables.
     }
-  });
-  return schema;
+  };
+  return { schema, giveBack };
 }
 
 /** Runs one statement, as an administrator would. */
