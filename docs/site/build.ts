@@ -19,6 +19,7 @@ import {
 } from "typedoc";
 import { readIndex } from "../../scripts/check/doc-index.ts";
 import { brokenLinks } from "./broken-links.ts";
+import { keepCodeInHeadings } from "./code-in-headings.ts";
 import { linkByName } from "./named-links.ts";
 import { framePages } from "./page-frame.ts";
 
@@ -56,6 +57,7 @@ const options: TypeDocOptions = {
   searchInComments: true,
   highlightLanguages: ["typescript", "javascript", "json", "bash", "sql", "elixir", "yaml", "ini", "toml", "console"],
   ignoredHighlightLanguages: ["mermaid"],
+  markdownItLoader: keepCodeInHeadings,
   lightHighlightTheme: "github-light",
   darkHighlightTheme: "github-dark",
   treatWarningsAsErrors: true,
@@ -115,11 +117,11 @@ function nameOf(page: Models.DocumentReflection): void {
   page.frontmatter["group"] = entry.section;
 }
 
-/** A link to a heading of the front page has no file in it: without a server it would open the folder. */
+/** A link to the front page has no file in it: without a server it would open the folder. */
 function nameFrontPage(): void {
   for (const file of globSync("documents/*.html", { cwd: out })) {
     const html = readFileSync(join(out, file), "utf8");
-    writeFileSync(join(out, file), html.replaceAll('href="../#', 'href="../index.html#'));
+    writeFileSync(join(out, file), html.replaceAll(/href="\.\.\/(?=["#])/g, 'href="../index.html'));
   }
 }
 

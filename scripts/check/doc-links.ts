@@ -1,6 +1,6 @@
 /** Links inside the repository lead somewhere: to a file that exists, and to an anchor that the page has. */
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { Link, Page } from "./page.ts";
 import type { Problem } from "./problem.ts";
@@ -22,6 +22,8 @@ function linkProblem(root: string, page: Page, { target }: Link, byPath: Readonl
   const file = path === "" ? page.path : resolve(page, decodeURIComponent(path));
   if (file.startsWith("../")) return `"${target}" leaves the repository.`;
   if (!existsSync(join(root, file))) return `"${target}" does not exist: there is no ${file}.`;
+  if (statSync(join(root, file)).isDirectory())
+    return `"${target}" is a folder, which the site cannot show. Link a file in it.`;
   const anchors = byPath.get(file)?.anchors;
   if (anchor === "" || anchors === undefined || anchors.has(anchor)) return null;
   return `"${target}": ${file} has no heading or id "${anchor}".`;

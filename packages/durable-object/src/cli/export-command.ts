@@ -52,6 +52,9 @@ async function exportAll(shell: Shell, { type, tenant, output, ...which }: Expor
     // Under the name that was asked for there is a whole export, or nothing.
     const partial = `${file}.partial`;
     const to = file === null ? stdout : createWriteStream(partial);
+    // A failure is met at the next line, or at the end.
+    const met = (): void => {};
+    to.on("error", met);
     try {
       const written = await writeAll(shell, inspector, query, to);
       if (file !== null) {
@@ -76,6 +79,8 @@ async function exportAll(shell: Shell, { type, tenant, output, ...which }: Expor
       }
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall === undefined) throw error;
+      // Whoever reads has seen enough.
+      if (file === null && code === "EPIPE") return;
       const where = file ?? "the standard output";
       throw new CommandFailure(exitCodes.unavailable, code ?? "NOT_WRITTEN", `${where}: ${messageOf(error)}`, error);
     }

@@ -104,14 +104,8 @@ export function readLine(text: string, number: number): ExportLine {
   return { kind: "object", object: readObject(value) };
 }
 
-/** Why a line cannot be imported. */
-export class WrongLine {
-  readonly problem: string;
-
-  constructor(problem: string) {
-    this.problem = problem;
-  }
-}
+/** Why a line cannot be imported; the message says no more than what is wrong. */
+export class WrongLine extends Error {}
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -47,7 +47,10 @@ async function get(
       );
     }
     const state = shownValue(object.state);
-    if (onlyState === true) return shell.print(JSON.stringify(state, null, shell.json ? 0 : 2));
+    if (onlyState === true) {
+      shell.print(JSON.stringify(state, null, shell.json ? 0 : 2));
+      return;
+    }
     const alarms = await inspector.alarms({ tenant, type, id, status: null, after: null, limit: alarmLimit });
     const { revision, stateVersion, createdAt, updatedAt } = object;
     const times = { createdAt: timeText(createdAt), updatedAt: timeText(updatedAt) };

@@ -9,7 +9,6 @@
 import type { Command } from "commander";
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
-import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { messageOf } from "../core/errors.ts";
 import { withStoreOptions } from "./configuration.ts";
@@ -21,6 +20,7 @@ import { withOpenStore, withWaitOption, type WhichOwnership } from "./ownership.
 import { Progress } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 import { countText } from "./table.ts";
+import { textLines } from "./text-lines.ts";
 
 interface ImportOptions extends WhichOwnership {
   readonly overwrite?: boolean;
@@ -108,14 +108,14 @@ async function* linesOf(from: Readable, place: string): AsyncGenerator<ImportedL
   const wrong = (problem: string): CommandFailure =>
     new CommandFailure(exitCodes.found, "INVALID_LINE", `${place}, line ${number}: ${problem}.`);
   try {
-    for await (const text of createInterface({ input: from, crlfDelay: Infinity })) {
+    for await (const text of textLines(from)) {
       number += 1;
       if (text.trim() === "") continue;
       let line;
       try {
         line = readLine(text, number);
       } catch (error) {
-        throw error instanceof WrongLine ? wrong(error.problem) : error;
+        throw error instanceof WrongLine ? wrong(error.message) : error;
       }
       if (ended) throw wrong("there is something after the end");
       if (line.kind === "last") ended = true;

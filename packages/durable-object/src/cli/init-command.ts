@@ -17,7 +17,7 @@ import { addToConfiguration } from "./new-object-command.ts";
 import { checkObjectName } from "./object-name.ts";
 import { firstObjectText, type Language } from "./object-text.ts";
 import { ownManifest } from "./own-manifest.ts";
-import { findPackageManager, installPackages } from "./package-manager.ts";
+import { findPackageManager, installPackages } from "./installer.ts";
 import { parseManifest, withNeeds, type ManifestNeeds } from "./package-manifest.ts";
 import {
   applicationFiles,
@@ -79,7 +79,7 @@ export function addInit(program: Command, shell: Shell): void {
 }
 
 /** Sets up a project. */
-export async function init(shell: Shell, options: InitOptions): Promise<void> {
+async function init(shell: Shell, options: InitOptions): Promise<void> {
   const project = new Project(shell.surroundings.cwd);
   const configuration = configurationNames.find((name) => project.has(name)) ?? null;
   const choice = await choose(shell, project, configuration, options);

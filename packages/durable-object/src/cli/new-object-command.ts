@@ -30,7 +30,7 @@ export function addNewObject(program: Command, shell: Shell): void {
 }
 
 /** Declares an object in a project. Nothing that is there is overwritten. */
-export function newObject(shell: Shell, given: string, { fields: list, tests }: NewObjectOptions): void {
+function newObject(shell: Shell, given: string, { fields: list, tests }: NewObjectOptions): void {
   const name = checkObjectName(given);
   const fields = parseFields(list);
   const project = new Project(shell.surroundings.cwd);

@@ -99,9 +99,9 @@ function typeOf(field: string, given: string): FieldType {
 /** How many letters have to be changed, added or taken away. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [index, letter] of [...a].entries()) {
+  for (const [index, letter] of a.split("").entries()) {
     const next = [index + 1];
-    for (const [at, other] of [...b].entries()) {
+    for (const [at, other] of b.split("").entries()) {
       const swap = (row[at] ?? 0) + (letter === other ? 0 : 1);
       next.push(Math.min(swap, (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1));
     }

@@ -49,7 +49,7 @@ const commands: readonly AddCommand[] = [
  *
  * @param version - of this package
  */
-export function buildProgram(shell: Shell, version: string): Command {
+function buildProgram(shell: Shell, version: string): Command {
   const { stdout, stderr } = shell.surroundings;
   const program = new Command("durable-object")
     .description("Objects that keep their state: set up, look at, repair.")

@@ -4,7 +4,6 @@ import { nextOccurrence, ruleOf, WrongRule } from "../alarms/alarm-rule.ts";
 import { formatAddress } from "../core/address.ts";
 import { DurableObjectError, messageOf } from "../core/errors.ts";
 import type { StateCodec } from "../object/state-codec.ts";
-import type { ScheduleOptions } from "../object/effect.ts";
 import type { AddressedAlarm } from "../ports/object-store.ts";
 import type { InspectedObject } from "../ports/store-inspector.ts";
 import { reviveState } from "../runtime/object-state.ts";
@@ -74,7 +73,7 @@ export function ruleProblem(text: string, dueAt: number): string | null {
   try {
     const value = JSON.parse(text) as unknown;
     if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is not a JSON object";
-    const rule = ruleOf(value as ScheduleOptions);
+    const rule = ruleOf(value);
     if (rule !== null) nextOccurrence(rule, dueAt, dueAt);
     return null;
   } catch (error) {

@@ -29,7 +29,7 @@ async function fill(project: CommandProject): Promise<void> {
   await commit(
     project,
     [
-      write(of("a"), { state: '{"n":1,"text":"ü \\u0001 \\"","list":[1.5,null]}', stateVersion: 3 }),
+      write(of("a"), { state: '{"n":1,"text":"ü\u2028 \\u0001 \\"","list":[1.5,null]}', stateVersion: 3 }),
       write(of("b"), {
         state: null,
         alarms: [
@@ -71,7 +71,7 @@ async function everything(project: CommandProject): Promise<unknown> {
       state === null ? null : JSON.parse(state),
       state === null ? null : stateVersion,
     ]),
-    alarms: alarms.map(({ generation: _, ...alarm }) => alarm),
+    alarms: alarms.map((alarm) => ({ ...alarm, generation: 0 })),
   };
 }
 
@@ -188,6 +188,7 @@ describe("what cannot be imported", () => {
     expect((await project.cli("export", "-o", "all.jsonl")).stderr).toMatch(/^FILE_EXISTS/);
     expect(readFileSync(join(project.cwd, "all.jsonl"), "utf8")).toBe("mine");
     expect((await project.cli("export", "-o", "no/such/directory")).code).toBe(3);
+    expect((await project.cli("import", ".")).stderr).toMatch(/^NOT_READ/);
   });
 
   test("of a pipe, what came before the wrong line is imported, and told", async () => {

@@ -56,7 +56,7 @@ function watchedPolling(options?: PollingOptions) {
       return inner.start({
         environment,
         types,
-        wake: (address, dueAtMs) => host.wake(address, dueAtMs),
+        wake: (at, dueAtMs) => host.wake(at, dueAtMs),
         deliver: (alarm) => host.deliver(alarm),
         warn: (warning, message, cause) => host.warn(warning, message, cause),
         store: {

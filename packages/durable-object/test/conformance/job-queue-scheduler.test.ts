@@ -24,8 +24,10 @@ describe.skipIf(!hasPostgres)("schedulers on PostgreSQL", () => {
   let queues = 0;
   // Thousands of commits, one after the other.
   const timeout = 60_000;
-  const unhurried = (name: string, run: () => Promise<void>) => test(name, { timeout }, run);
-  const sideBySide = (name: string, run: () => Promise<void>) => test.concurrent(name, { timeout }, run);
+  // oxlint-disable vitest/valid-title -- the suite names its tests
+  const unhurried = (name: string, check: () => Promise<void>) => test(name, { timeout }, check);
+  const sideBySide = (name: string, check: () => Promise<void>) => test.concurrent(name, { timeout }, check);
+  // oxlint-enable vitest/valid-title
   // Tests that run side by side have tables of their own. Virtual time passes faster than a lease can be renewed.
   const store = () => postgres(sharedPool(), { schema: freshSchema(), lockTimeout: 0, lease: "36500d" });
 

@@ -27,17 +27,18 @@ export interface SnippetRun {
 
 /** Doors that need a server or a port: blocks that import them are compiled, and not run. */
 const needsServer = /^import .*"(?:node:http|durable-object\/(?:postgres|nats|pg-boss|graphile-worker))";$/m;
-/** A program chooses by this variable: then it needs none. */
-const choosesItself = /process\.env\["DATABASE_URL"\]/;
+/** A program that takes a server only if there is one. */
+const choosesItself = /\burl === undefined \?/;
 
 const runner = `
 import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 const unhandled = [];
 process.on("unhandledRejection", (error) => unhandled.push(error));
 console.log = () => {};
 const runs = [];
 for (const [folder, file] of JSON.parse(process.argv[2])) {
-  process.chdir(new URL(folder + "/", import.meta.url).pathname);
+  process.chdir(fileURLToPath(new URL(folder + "/", import.meta.url)));
   let failure = null;
   try {
     await import(new URL(folder + "/" + file, import.meta.url).href);

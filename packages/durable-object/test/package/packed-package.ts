@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { cpSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-export const home = join(import.meta.dirname, "../..");
+const home = join(import.meta.dirname, "../..");
 export const modules = join(home, "../../node_modules");
 export const manifest = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as {
   readonly exports: Readonly<Record<string, unknown>>;

@@ -39,9 +39,9 @@ const ids = ["a", "b", "c"];
 /** Appends to every log, again and again, until it is told to stop; and counts what was answered. */
 function write(runtime: Runtime) {
   const answered = new Map(ids.map((id) => [id, 0]));
-  let isOver = false;
+  const running = { isOver: false };
   const callers = ids.map(async (id) => {
-    while (!isOver) answered.set(id, await runtime.get(Log, id).append());
+    while (!running.isOver) answered.set(id, await runtime.get(Log, id).append());
   });
   return {
     answered: () => new Map(answered),
@@ -53,7 +53,7 @@ function write(runtime: Runtime) {
       }
     },
     async stop(): Promise<void> {
-      isOver = true;
+      running.isOver = true;
       await Promise.all(callers);
     },
   };

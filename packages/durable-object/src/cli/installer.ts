@@ -63,12 +63,11 @@ export async function installPackages(shell: Shell, directory: string, manager: 
     shell: process.platform === "win32",
   });
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      said = (said + text).slice(-2_000);
-      if (!shell.json) stderr.write(text);
-    });
-  }
+  const hear = (text: string): void => {
+    said = (said + text).slice(-2_000);
+    if (!shell.json) stderr.write(text);
+  };
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", hear);
   const status = await new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code, signal) => resolve(code === 0 ? "" : `${code ?? signal}`));
