@@ -24,11 +24,6 @@ export interface TestProject {
 export function emptyProject(env: Readonly<Record<string, string>> = {}): TestProject {
   const directory = mkdtempSync(join(tmpdir(), "durable-object-project-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
-  return projectAt(directory, env);
-}
-
-/** A folder that is there; whoever made it takes it away. */
-export function projectAt(directory: string, env: Readonly<Record<string, string>> = {}): TestProject {
   return {
     directory,
     cli: commandLine({ cwd: directory, env }),
