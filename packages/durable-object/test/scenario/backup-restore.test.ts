@@ -179,39 +179,44 @@ describe.skipIf(!hasPostgres || programs === null)("postgres", () => {
   test.each([
     ["in one transaction", false],
     ["after its tables were dropped", true],
-  ])("put back %s while a cluster runs: every node drops what it has in memory and joins again", async (_, drops) => {
-    const schema = freshSchema();
-    const transport = memoryTransport();
-    const node = (name: string) =>
-      start({
-        objects: [Log],
-        store: postgres(postgresUrl(), { schema }),
-        cluster: cluster({ transport, name, lease: "1s" }),
-      });
-    const nodes = [await node("one"), await node("two")];
-    for (const id of ids) await nodes[0]?.get(Log, id).append();
-    const restore = await dump(schema);
-    for (const id of ids) await nodes[1]?.get(Log, id).append();
-    const changes = listen<{ readonly change: string; readonly node: string }>("durable-object:ownership");
-    const losers = (): number =>
-      new Set(changes.filter((each) => each.change === "lost").map((each) => each.node)).size;
-
-    if (drops) await sql(`DROP SCHEMA ${schema} CASCADE`);
-    await restore();
-    await until(() => losers() === 2);
-    for (const runtime of nodes) {
-      for (const id of ids) {
-        let entries: readonly number[] = [];
-        await until(async () => {
-          const result = await runtime.get(Log, id).safe.all();
-          if (result.ok) entries = result.value;
-          return result.ok;
+  ])(
+    "put back %s while a cluster runs: every node drops what it has in memory and joins again",
+    { timeout: 60_000 },
+    async (_, drops) => {
+      const schema = freshSchema();
+      const transport = memoryTransport();
+      const node = (name: string) =>
+        start({
+          objects: [Log],
+          store: postgres(postgresUrl(), { schema }),
+          cluster: cluster({ transport, name, lease: "1s" }),
         });
-        expect(entries).toEqual([0]);
+      const nodes = [await node("one"), await node("two")];
+      for (const id of ids) await nodes[0]?.get(Log, id).append();
+      const restore = await dump(schema);
+      for (const id of ids) await nodes[1]?.get(Log, id).append();
+      const changes = listen<{ readonly change: string; readonly node: string }>("durable-object:ownership");
+      const before = nodes.map(({ node: name }) => name);
+      const haveLost = (): boolean =>
+        before.every((name) => changes.some((each) => each.change === "lost" && each.node === name));
+
+      if (drops) await sql(`DROP SCHEMA ${schema} CASCADE`);
+      await restore();
+      await until(haveLost);
+      for (const runtime of nodes) {
+        for (const id of ids) {
+          let entries: readonly number[] = [];
+          await until(async () => {
+            const result = await runtime.get(Log, id).safe.all();
+            if (result.ok) entries = result.value;
+            return result.ok;
+          });
+          expect(entries).toEqual([0]);
+        }
       }
-    }
-    expect(await nodes[0]?.get(Log, "a").append()).toBe(2);
-  });
+      expect(await nodes[0]?.get(Log, "a").append()).toBe(2);
+    },
+  );
 });
 
 /** Resolves when it holds; if it never does, the test ends at its time limit. */

@@ -332,6 +332,8 @@ describe.skipIf(!hasPostgres)("the application's pool", () => {
     await runtime.get(Counter, "a").increment();
     await endConnections(pool, database);
     expect(await runtime.get(Counter, "a").increment()).toBe(2);
+    // What is noticed only after the runtime has stopped is for the application to hear.
+    pool.on("error", () => {});
   });
 
   test("ended before the runtime: calls are told, and stopping comes to an end", async () => {
