@@ -19,12 +19,15 @@ export class CommandFailure extends Error {
   }
 }
 
+/** Trying again later does not help against these. */
+const incurable: ReadonlySet<string> = new Set(["STORE_TOO_NEW", "STORE_CORRUPT"]);
+
 /** What any error means for whoever runs the command; null if it is a fault of the library, to be shown whole. */
 export function commandFailure(error: unknown): CommandFailure | null {
   if (error instanceof CommandFailure) return error;
   if (error instanceof StoreFailure || error instanceof DurableObjectError) {
-    const isStore = error.code.startsWith("STORE_");
-    return new CommandFailure(isStore ? exitCodes.unavailable : exitCodes.found, error.code, error.message, error);
+    const mayHelp = error.code.startsWith("STORE_") && !incurable.has(error.code);
+    return new CommandFailure(mayHelp ? exitCodes.unavailable : exitCodes.found, error.code, error.message, error);
   }
   return null;
 }

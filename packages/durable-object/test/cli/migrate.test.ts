@@ -54,7 +54,7 @@ describe("on SQLite", () => {
     expect(status.stdout).toMatch(/^3 +newer +1970-01-01T00:00:00.000Z +later$/m);
     expect(status.stdout).toContain("update the package");
     const refused = await cli("migrate", "--store", path, "--json");
-    expect(refused.code).toBe(3);
+    expect(refused.code).toBe(1);
     expect(jsonOf(refused)).toMatchObject({ error: { code: "STORE_TOO_NEW" } });
   });
 
