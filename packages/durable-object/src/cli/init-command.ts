@@ -16,7 +16,7 @@ import { askInit, type InitAnswers } from "./init-questions.ts";
 import { addToConfiguration } from "./new-object-command.ts";
 import { checkObjectName } from "./object-name.ts";
 import { firstObjectText, type Language } from "./object-text.ts";
-import { ownManifest } from "./own-manifest.ts";
+import { ownManifest, ownSource } from "./own-manifest.ts";
 import { findPackageManager, installPackages } from "./installer.ts";
 import { parseManifest, withNeeds, type ManifestNeeds } from "./package-manifest.ts";
 import {
@@ -70,7 +70,10 @@ export function addInit(program: Command, shell: Shell): void {
         "nats",
       ]),
     )
-    .option("--from <spec>", "where durable-object is installed from: a version, a folder, a tarball")
+    .option(
+      "--from <spec>",
+      "where durable-object is installed from: a version, a folder, a tarball (default: where this one came from)",
+    )
     .option("--no-install", "write files, and install nothing")
     .option("--no-agents", "leave AGENTS.md and CLAUDE.md alone")
     .option("--dry-run", "say what would be done, and do nothing")
@@ -219,7 +222,8 @@ function changeManifest(project: Project, from: string | undefined, needs: Manif
 }
 
 /** What package.json says of this package. A path is one from the project. */
-function dependencySpec(directory: string, from: string | undefined): string {
+function dependencySpec(directory: string, given: string | undefined): string {
+  const from = given ?? ownSource() ?? undefined;
   if (from === undefined) return `^${ownManifest().version}`;
   const path = resolve(directory, from);
   return existsSync(path) ? `file:${relative(directory, path).replaceAll("\\", "/")}` : from;

@@ -34,7 +34,7 @@ export function testNewUser(tarball: () => string): void {
       JSON.parse(await npx("durable-object", ...args, "--json"));
 
     const file = tarball();
-    const said = await npx("--yes", "--package", file, "durable-object", "init", "--yes", "--from", file);
+    const said = await npx("--yes", "--package", file, "durable-object", "init", "--yes");
     expect(said).toContain("created        src/main.ts");
     expect(said).toContain("npm start");
 
