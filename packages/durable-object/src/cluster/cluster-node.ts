@@ -30,6 +30,10 @@ import { decodeMessage, encodeMessage, encodeParts, encodeResult } from "./wire.
 
 const shortestRejoinMs = 100;
 const longestRejoinMs = 5_000;
+/** How long a node that leaves waits for calls that run for others, in ms. */
+const patienceMs = 1_000;
+/** How long it goes on saying that it has left, in ms: as long as messages take, but for the slowest. */
+const lingerMs = 300;
 /** How long a call from another node waits for the hand-over of its slot before its caller is told to look around. */
 const mostMovesMs = 5_000;
 
@@ -150,17 +154,19 @@ export class ClusterNode implements Ownership {
     life.membership.end();
     // Whoever asked hears where the object is now, or that it is nobody's.
     for (const slot of [...this.#watchers.keys()]) this.#slotChanged(life, slot);
-    await Promise.race([life.inbox.emptied(), this.#patience()]);
+    await Promise.race([life.inbox.emptied(), this.#after(patienceMs)]);
     for (const call of life.peers.close()) call.reject(this.#stopped(call.request));
     await life.lease.end();
     // A node that cannot say that it leaves is evicted.
     await life.joined.ownership.leave().catch(() => undefined);
     await life.joined.objects.close().catch(() => undefined);
+    // A call that is still on its way hears that it has not run. Unheard, its caller could not know.
+    if (life.membership.nodes.size > 1) await this.#after(lingerMs);
     await life.transport.close();
   }
 
-  #patience(): Promise<void> {
-    return new Promise((resolve) => this.#options.environment.after(1_000, resolve));
+  #after(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.environment.after(ms, resolve, true));
   }
 
   #stopped({ address }: RemoteRequest): DurableObjectError {

@@ -35,6 +35,10 @@ test.each([74, 76, 274, 312])("every slot is served again, by its owner alone: s
   await simulateClusterPromises({ seed, ...sortOf(1) });
 });
 
+test("a call on its way to a node that leaves is known not to have run: seed 5044", async () => {
+  await simulateClusterPromises({ seed: 5044, nodes: 3, ...sortOf(5044) });
+});
+
 test("a handler that has begun is not run again: seed 27", async () => {
   await simulateClusterPromises({ seed: 27, faults: { cuts: true, stops: true } });
 });
